@@ -1,0 +1,48 @@
+# Everything a stranger types. Needs python3 (3.11 or newer), make and git; the rest goes to .venv.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help sweep test ui lint bench lock clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+sweep: $(VENV)/ready  ## the main job: 36 runs, about two minutes on two cores
+	$(PY) src/train.py -m sweep
+
+test: $(VENV)/ready-to-test  ## the test suite
+	$(PY) -m pytest
+
+ui: $(VENV)/ready  ## compare runs in a browser, at http://127.0.0.1:5000
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(PY) -m mlflow ui --workers 1
+
+lint: $(VENV)/ready-to-test  ## style and types
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+
+lock: $(VENV)/ready-to-test  ## resolve the dependencies anew into the lock files
+	$(PY) -m uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
+	  --generate-hashes --custom-compile-command "make lock" --output-file requirements.txt --quiet
+	$(PY) -m uv pip compile --group test --constraint requirements.txt --universal --python-version 3.11 \
+	  --generate-hashes --custom-compile-command "make lock" --output-file requirements-test.txt --quiet
+
+clean:  ## remove .venv and caches; runs stay
+	rm -rf $(VENV) build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment is made from the lock, and made anew when the lock is newer than it.
+$(VENV)/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "sgdprobe needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --require-hashes --requirement requirements.txt
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/ready-to-test: $(VENV)/ready requirements-test.txt
+	$(PY) -m pip install --quiet --require-hashes --requirement requirements-test.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""sgdprobe: which difference made which part of an accuracy gap."""

@@ -1,0 +1,1 @@
+"""Pictures and tables of what was recorded; the only place that draws."""

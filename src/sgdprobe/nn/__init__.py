@@ -1,0 +1,56 @@
+"""The mathematics, in NumPy alone: the functions of the book, a network, and its training."""
+
+from sgdprobe.nn.examples import Examples
+from sgdprobe.nn.functions import (
+    ACTIVATIONS,
+    LOSSES,
+    SOFTMAX_AXIS,
+    cross_entropy_error,
+    identity,
+    mean_squared_error,
+    relu,
+    sigmoid,
+    softmax,
+    tanh,
+)
+from sgdprobe.nn.initializers import INITIALIZERS, initial_params
+from sgdprobe.nn.network import Network
+from sgdprobe.nn.numerical import (
+    GRADIENTS,
+    gradient_descent,
+    numerical_diff,
+    numerical_gradient,
+)
+from sgdprobe.nn.sampling import SAMPLINGS, permutation, updates_per_epoch, with_replacement
+from sgdprobe.nn.symptoms import symptoms
+from sgdprobe.nn.training import DivergedError, EpochMetrics, accuracy, train
+
+__all__ = [
+    "ACTIVATIONS",
+    "GRADIENTS",
+    "INITIALIZERS",
+    "LOSSES",
+    "SAMPLINGS",
+    "SOFTMAX_AXIS",
+    "DivergedError",
+    "EpochMetrics",
+    "Examples",
+    "Network",
+    "accuracy",
+    "cross_entropy_error",
+    "gradient_descent",
+    "identity",
+    "initial_params",
+    "mean_squared_error",
+    "numerical_diff",
+    "numerical_gradient",
+    "permutation",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "symptoms",
+    "tanh",
+    "train",
+    "updates_per_epoch",
+    "with_replacement",
+]

@@ -1,0 +1,189 @@
+"""Activations, softmax, losses and their derivatives, as in *Deep Learning from Scratch*.
+
+Shapes, everywhere: n examples, d pixels, c classes.
+
+    x : (n, d)   input           a : (n, units)  weighted sum, before the activation
+    y : (n, c)   output          t : (n,) integer labels, or (n, c) one-hot ("teacher")
+
+Every function works in float32 and float64 and keeps the type it is given. `out`, where there is
+one, is an array to write into, as in NumPy; it may be the input itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+Labels = NDArray[np.integer[Any]]
+
+DELTA = 1e-7  # the notes' guard against log 0; its effect on the gradient is kept, not neglected
+
+
+# Activations. Each derivative is a function of the layer's output h, which is still at hand in
+# the backward pass, and not of a, which is not.
+
+
+def sigmoid(a: Array, out: Array | None = None) -> Array:
+    """1 / (1 + exp(-a)), through tanh: half the time of exp, and no overflow for any input.
+
+    Below a = -17 in float32 (-37 in float64) it returns 0 exactly, where the true value is under
+    the spacing of floats at 1/2.
+    """
+    h = np.multiply(a, 0.5, out=out)
+    np.tanh(h, out=h)
+    h += 1.0
+    h *= 0.5
+    return h
+
+
+def sigmoid_derivative(h: Array, out: Array) -> None:
+    """H (1 - h)."""
+    np.subtract(1.0, h, out=out)
+    out *= h
+
+
+def relu(a: Array, out: Array | None = None) -> Array:
+    """max(a, 0)."""
+    return np.maximum(a, 0.0, out=out)
+
+
+def relu_derivative(h: Array, out: Array) -> None:
+    """1 where h > 0, else 0."""
+    np.sign(h, out=out)
+
+
+def tanh(a: Array, out: Array | None = None) -> Array:
+    """Hyperbolic tangent."""
+    return np.tanh(a, out=out)
+
+
+def tanh_derivative(h: Array, out: Array) -> None:
+    """1 - h²."""
+    np.multiply(h, h, out=out)
+    np.subtract(1.0, out, out=out)
+
+
+def identity(a: Array, out: Array | None = None) -> Array:
+    """a, unchanged: the layers then collapse into one linear map."""
+    if out is None:
+        return a.copy()
+    if out is not a:
+        np.copyto(out, a)
+    return out
+
+
+def identity_derivative(h: Array, out: Array) -> None:
+    """1."""
+    out.fill(1.0)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation, its derivative at the output h, and the largest value that derivative has."""
+
+    function: Callable[..., Array]
+    derivative: Callable[[Array, Array], None]
+    steepest: float
+
+
+ACTIVATIONS = {
+    "sigmoid": Activation(sigmoid, sigmoid_derivative, 0.25),
+    "relu": Activation(relu, relu_derivative, 1.0),
+    "tanh": Activation(tanh, tanh_derivative, 1.0),
+    "identity": Activation(identity, identity_derivative, 1.0),
+}
+
+
+# Softmax and losses.
+
+# The axis that a softmax sums over. "batch" is the notes' program: its softmax was written for
+# one sample and given a whole batch, so that all n · c outputs together sum to 1. The right form
+# for a batch is "sample": each row sums to 1.
+SOFTMAX_AXIS: dict[str, int | None] = {"sample": -1, "batch": None}
+
+
+def softmax(a: Array, over: str = "sample", out: Array | None = None) -> Array:
+    """exp(a) / sum(exp(a)), the sum over each sample's classes or over the whole batch.
+
+    Subtracting the largest a changes nothing in exact arithmetic and keeps exp from overflowing.
+    """
+    axis = SOFTMAX_AXIS[over]
+    y = np.subtract(a, np.maximum.reduce(a, axis=axis, keepdims=True), out=out)
+    np.exp(y, out=y)
+    y /= np.add.reduce(y, axis=axis, keepdims=True)
+    return y
+
+
+def _batched(y: Array, t: Array | Labels) -> tuple[Array, Array | Labels]:
+    """One sample as a batch of one. `t` has one dimension less than `y` when it holds labels."""
+    if y.ndim > 1:
+        return y, t
+    return y[np.newaxis], np.asarray(t)[np.newaxis]
+
+
+def cross_entropy_error(y: Array, t: Array | Labels) -> float:
+    """-log(y of the true class + 1e-7), mean over the samples.
+
+    One sample or a batch, one-hot or integer labels. (The notes give two functions this name, and
+    the second hides the first: for one sample with a one-hot t it takes the 0s and 1s for labels.)
+    """
+    y, t = _batched(y, t)
+    if t.ndim == y.ndim:
+        return float(-np.sum(t * np.log(y + DELTA)) / len(y))
+    return float(-np.add.reduce(np.log(y[np.arange(len(y)), t] + DELTA)) / len(y))
+
+
+def mean_squared_error(y: Array, t: Array | Labels) -> float:
+    """1/2 · sum over the classes of (y - t)², mean over the samples (and not over the classes).
+
+    One sample or a batch, one-hot or integer labels. (The notes' version has no mean over the
+    samples, so that a batch of 100 trains with 100 times the learning rate.)
+    """
+    y, t = _batched(y, t)
+    one_hot = np.eye(y.shape[-1], dtype=y.dtype)[t] if t.ndim < y.ndim else t
+    return float(0.5 * np.sum((y - one_hot) ** 2) / len(y))
+
+
+# The derivative of a loss with respect to a, the input of the softmax. With g = dL/dy,
+# dL/da = y (g - sum(g y)), the sum over what the softmax sums over.
+
+
+def cross_entropy_backward(y: Array, t: Labels, over: str, out: Array) -> None:
+    """dL/da of softmax and cross_entropy_error, integer labels; `out` : (n, c), not `y` itself.
+
+    g is zero except at the true class, where g y = -w with w = y / (y + 1e-7) / n. Without the
+    1e-7 this is the book's (y - t) / n; with it, a sample whose true class has y << 1e-7 stops
+    to teach anything.
+    """
+    rows = np.arange(len(y))
+    picked = y[rows, t]
+    w = picked / (picked + DELTA)
+    w /= len(y)
+    np.multiply(y, w[:, np.newaxis] if over == "sample" else np.add.reduce(w), out=out)
+    out[rows, t] -= w
+
+
+def mean_squared_backward(y: Array, t: Labels, over: str, out: Array) -> None:
+    """dL/da of softmax and mean_squared_error, integer labels; `out` : (n, c), not `y` itself."""
+    np.copyto(out, y)
+    out[np.arange(len(y)), t] -= 1.0
+    out /= len(y)
+    out -= np.add.reduce(out * y, axis=SOFTMAX_AXIS[over], keepdims=True)
+    out *= y
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss of (y, t) and its derivative with respect to the softmax's input."""
+
+    function: Callable[[Array, Labels], float]
+    backward: Callable[[Array, Labels, str, Array], None]
+
+
+LOSSES = {
+    "cross_entropy": Loss(cross_entropy_error, cross_entropy_backward),
+    "mean_squared_error": Loss(mean_squared_error, mean_squared_backward),
+}

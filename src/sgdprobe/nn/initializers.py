@@ -1,0 +1,55 @@
+"""Initial weights: how widely each layer's weights are drawn. Biases start at zero."""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from sgdprobe.nn.functions import Array
+
+
+def normal(fan_in: int, fan_out: int) -> float:
+    """1: the same standard deviation for every layer, as in the notes."""
+    return 1.0
+
+
+def xavier(fan_in: int, fan_out: int) -> float:
+    """sqrt(2 / (fan_in + fan_out)); Glorot and Bengio 2010. (The book calls LeCun's Xavier's.)"""
+    return math.sqrt(2.0 / (fan_in + fan_out))
+
+
+def he(fan_in: int, fan_out: int) -> float:
+    """sqrt(2 / fan_in), for ReLU; He et al. 2015."""
+    return math.sqrt(2.0 / fan_in)
+
+
+def lecun(fan_in: int, fan_out: int) -> float:
+    """sqrt(1 / fan_in); LeCun et al. 1998."""
+    return math.sqrt(1.0 / fan_in)
+
+
+INITIALIZERS: dict[str, Callable[[int, int], float]] = {
+    "normal": normal,
+    "xavier": xavier,
+    "he": he,
+    "lecun": lecun,
+}
+
+
+def initial_params(
+    rng: np.random.Generator, sizes: Sequence[int], *, scheme: str, scale: float, dtype: str
+) -> dict[str, Array]:
+    """Weights W1, b1, W2, … for layers of the given sizes, (pixels, hidden …, classes).
+
+    W of shape (fan_in, fan_out) is drawn from N(0, (scale · std of the scheme)²). Drawn in
+    float64 and then rounded, so that float32 and float64 runs of one seed start alike.
+    """
+    params: dict[str, Array] = {}
+    for k, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
+        std = scale * INITIALIZERS[scheme](fan_in, fan_out)
+        W = std * rng.standard_normal((fan_in, fan_out))
+        with np.errstate(over="ignore"):  # a scale beyond the float type shows in the first loss
+            params[f"W{k}"] = W.astype(dtype)
+        params[f"b{k}"] = np.zeros(fan_out, dtype)
+    return params

@@ -1,0 +1,70 @@
+"""Derivatives by central differences, (f(x + h) - f(x - h)) / 2h: slow, and right by definition."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sgdprobe.nn.functions import Array, Labels
+
+if TYPE_CHECKING:
+    from sgdprobe.nn.network import Network
+
+STEP = 1e-4  # the notes' h
+
+
+def numerical_diff(f: Callable[[Any], Any], x: Any, h: float = STEP) -> Any:
+    """The derivative of f at x; element by element where x is an array."""
+    return (f(x + h) - f(x - h)) / (2 * h)
+
+
+def numerical_gradient(f: Callable[[Array], Any], x: Array, h: float = STEP) -> Array:
+    """The partial derivatives of f by every element of x, in x's shape.
+
+    x must be of a float type: it is changed one element at a time, and put back, also when f
+    raises. (In an integer array, as in `np.array([3, 4])`, adding h would change nothing.)
+    """
+    if not np.issubdtype(x.dtype, np.floating):
+        raise TypeError(f"x must be an array of floats; got {x.dtype}")
+    grad = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        kept = x[index]
+        try:
+            x[index] = kept + h
+            above = f(x)
+            x[index] = kept - h
+            below = f(x)
+        finally:
+            x[index] = kept
+        grad[index] = (above - below) / (2 * h)
+    return grad
+
+
+def gradient_descent(
+    f: Callable[[Array], Any], init_x: Array, lr: float = 0.01, step_num: int = 100
+) -> tuple[Array, Array]:
+    """Walk down f from init_x: the end, and the path : (step_num + 1, *x.shape) with both ends.
+
+    init_x stays as it is. (In the notes it is walked on itself, and so ends where x ends.)
+    """
+    x = init_x.copy()
+    path = [x.copy()]
+    for _ in range(step_num):
+        x -= lr * numerical_gradient(f, x)
+        path.append(x.copy())
+    return x, np.array(path)
+
+
+def backprop(network: "Network", x: Array, t: Labels) -> tuple[float, Array]:
+    """The loss on a batch and its gradient, by the chain rule."""
+    return network.gradient(x, t)
+
+
+def central_differences(network: "Network", x: Array, t: Labels) -> tuple[float, Array]:
+    """The loss on a batch and its gradient, the notes' way: two forward passes a weight."""
+    loss = network.loss(x, t)
+    network.grad[:] = numerical_gradient(lambda _: network.loss(x, t), network.theta)
+    return loss, network.grad
+
+
+GRADIENTS = {"backprop": backprop, "numerical": central_differences}

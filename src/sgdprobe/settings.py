@@ -1,0 +1,200 @@
+"""The settings of a run: their types, ranges and choices, and every refusal.
+
+Hydra composes; what it composed is checked here, once, before anything is written.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from sgdprobe.checks import Check, Choice, Jobs, Number, Optional, Text, Widths
+from sgdprobe.nn import ACTIVATIONS, GRADIENTS, INITIALIZERS, LOSSES, SAMPLINGS, SOFTMAX_AXIS
+
+
+class SettingsError(ValueError):
+    """A setting that can't be honoured; the message names key, value and choices, on one line."""
+
+
+def setting(default: Any, check: Check) -> Any:
+    """A field with its default and what it accepts."""
+    return field(default=default, metadata={"check": check})
+
+
+def _choice(default: str, *words: str) -> Any:
+    return setting(default, Choice(words))
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which images, and how a pixel, 0 … 255, becomes x."""
+
+    name: str = setting("mnist", Text("the data's name"))
+    root: str | None = setting(None, Optional(Text("a folder with the four IDX files")))
+    scale: str = _choice("unit", "unit", "none", "standard")
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The layers between pixels and classes."""
+
+    hidden: tuple[int, ...] = setting((50,), Widths())
+    activation: str = _choice("sigmoid", *ACTIVATIONS)
+    softmax_over: str = _choice("sample", *SOFTMAX_AXIS)
+    loss: str = _choice("cross_entropy", *LOSSES)
+
+
+@dataclass(frozen=True)
+class InitSettings:
+    """The spread of the weights before training."""
+
+    scheme: str = _choice("normal", *INITIALIZERS)
+    scale: float = setting(0.01, Number(float, least=0))
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The descent; its length is `iterations` or `epochs`, one of the two."""
+
+    learning_rate: float = setting(0.1, Number(float, above=0))
+    batch_size: int = setting(100, Number(int, least=1))
+    iterations: int | None = setting(10000, Optional(Number(int, least=1)))
+    epochs: int | None = setting(None, Optional(Number(int, least=1)))
+    sampling: str = _choice("with_replacement", *SAMPLINGS)
+    gradient: str = _choice("backprop", *GRADIENTS)
+
+
+@dataclass(frozen=True)
+class TrackingSettings:
+    """Where runs are recorded."""
+
+    uri: str | None = setting(None, Optional(Text("an MLflow tracking URI")))
+    experiment: str | None = setting(None, Optional(Text("an MLflow experiment's name")))
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """How many runs are fanned out."""
+
+    backend: str = _choice("loky", "loky", "sequential")
+    n_jobs: int = setting(-1, Jobs())
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of them. `Settings.of` is the way in from a composed configuration."""
+
+    seed: int = setting(0, Number(int, least=0))
+    dtype: str = _choice("float32", "float32", "float64")
+    data: DataSettings = field(default_factory=DataSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    init: InitSettings = field(default_factory=InitSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    sweep: SweepSettings = field(default_factory=SweepSettings)
+
+    @classmethod
+    def of(cls, composed: Mapping[str, Any]) -> "Settings":
+        """The settings in nested dicts, each value checked. Raises SettingsError."""
+        settings: Settings = _checked(cls, composed, "")
+        _check_together(settings)
+        return settings
+
+    def flat(self) -> dict[str, Any]:
+        """{"seed": 0, "data.name": "mnist", …}, in the order of declaration."""
+        pairs: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if dataclasses.is_dataclass(value):
+                pairs |= {f"{item.name}.{f.name}": getattr(value, f.name) for f in fields(value)}
+            else:
+                pairs[item.name] = value
+        return pairs
+
+    def numbers(self) -> dict[str, Any]:
+        """The flat settings that can change a run's numbers: not where it is recorded or run.
+
+        `data.name` and `data.root` are not among them; what they lead to is known by its hash.
+        """
+        elsewhere = ("tracking.", "sweep.", "data.name", "data.root")
+        return {key: v for key, v in self.flat().items() if not key.startswith(elsewhere)}
+
+    def key(self, *hashes: str) -> str:
+        """The run's identity: its numbers and the hashes of its data and of its source."""
+        text = json.dumps([self.numbers(), *hashes], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def refuse(key: str, value: Any, expects: str) -> SettingsError:
+    """The one sentence in which a value is refused."""
+    return SettingsError(f"{key} must be {expects}; got {shown(value)}")
+
+
+def unknown(key: str, value: Any) -> SettingsError:
+    """No such setting; the choices are those of its block, or the blocks."""
+    block = key.rpartition(".")[0]
+    siblings = [other for other in Settings().flat() if other.rpartition(".")[0] == block]
+    choices = siblings if block and siblings else [item.name for item in fields(Settings)]
+    return SettingsError(f"{key}={shown(value)}: no such setting; there are {', '.join(choices)}")
+
+
+def shown(value: Any) -> str:
+    """A value as one would type it."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(shown(item) for item in value)}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return f"{value:.15g}" if float(f"{value:.15g}") == value else repr(value)
+    return str(value)
+
+
+def _checked(block: type[Any], given: Any, prefix: str) -> Any:
+    """An instance of a block of settings, from a mapping; defaults where it is silent."""
+    if not isinstance(given, Mapping):
+        raise refuse(prefix.rstrip("."), given, "a block of settings")
+    items = {item.name: item for item in fields(block)}
+    values = {}
+    for name, value in given.items():
+        key = f"{prefix}{name}"
+        if name not in items:
+            raise unknown(key, value)
+        check = items[name].metadata.get("check")
+        if check is None:
+            values[name] = _checked(_BLOCKS[name], value, f"{key}.")
+            continue
+        try:
+            values[name] = check(value)
+        except ValueError:
+            raise refuse(key, value, check.expects) from None
+    return block(**values)
+
+
+_BLOCKS: dict[str, Any] = {
+    item.name: item.default_factory for item in fields(Settings) if "check" not in item.metadata
+}
+
+
+def _check_together(settings: Settings) -> None:
+    """Values that are fine alone and contradict each other."""
+    training = settings.training
+    if (training.iterations is None) == (training.epochs is None):
+        raise SettingsError(
+            "training.iterations or training.epochs must be null, and only one of them; "
+            f"got training.iterations={shown(training.iterations)} and "
+            f"training.epochs={shown(training.epochs)}"
+        )
+    if settings.data.root is None and settings.data.name != "mnist":
+        raise refuse("data.name", settings.data.name, "mnist while data.root is null")
+
+
+def check_against_data(settings: Settings, examples: int) -> None:
+    """A batch can't be larger than the training set. Raises SettingsError."""
+    if settings.training.batch_size > examples:
+        raise refuse(
+            "training.batch_size",
+            settings.training.batch_size,
+            f"at most {examples}, the number of training images",
+        )

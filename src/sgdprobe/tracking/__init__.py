@@ -1,0 +1,25 @@
+"""All that knows MLflow. Importing this takes seconds: import it when a run starts."""
+
+import logging
+import os
+
+# MLflow reports its use to its makers unless told not to; a training run has no business online.
+# It reads this when it is imported, so it stands above the imports.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# MLflow tells of each step of making a store.
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+from sgdprobe.tracking.provenance import provenance_tags, source_hash
+from sgdprobe.tracking.recorder import RunRecorder
+from sgdprobe.tracking.store import Store, StoreError, open_store, runs_of_sweep
+
+__all__ = [
+    "RunRecorder",
+    "Store",
+    "StoreError",
+    "open_store",
+    "provenance_tags",
+    "runs_of_sweep",
+    "source_hash",
+]

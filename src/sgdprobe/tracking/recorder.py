@@ -1,0 +1,109 @@
+"""One run in MLflow, written while it happens by the process that trains it."""
+
+import math
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import yaml
+from mlflow.entities import Dataset as DatasetRecord
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+from sgdprobe.data import Dataset
+from sgdprobe.nn import EpochMetrics
+from sgdprobe.nn.functions import Array
+from sgdprobe.settings import Settings, shown
+from sgdprobe.tracking.processes import process_tags
+from sgdprobe.tracking.store import Store
+
+
+class RunRecorder:
+    """A run of its own in the store, from `with` to its end.
+
+    It ends FINISHED; FAILED when an exception passes through, with the traceback as an artifact
+    and the reason as the tag `failure`; KILLED when that is Ctrl-C or SIGTERM.
+    """
+
+    def __init__(
+        self, store: Store, name: str, settings: Settings, data: Dataset, tags: Mapping[str, str]
+    ) -> None:
+        self._client = store.client()
+        self.settings = settings
+        self.run_id: str = self._client.create_run(
+            store.experiment_id, run_name=name, tags={**tags, **process_tags()}
+        ).info.run_id
+        self._describe(settings, data)
+
+    def _describe(self, settings: Settings, data: Dataset) -> None:
+        params = [Param(key, shown(value)) for key, value in settings.flat().items()]
+        self._client.log_batch(self.run_id, params=params)
+        record = DatasetRecord(
+            name=data.name,
+            digest=data.digest[:36],
+            source_type="local",
+            source=settings.data.root or "bundled with sgdprobe",
+            profile=f'{{"train": {len(data.train_images)}, "test": {len(data.test_images)}}}',
+        )
+        context = InputTag(MLFLOW_DATASET_CONTEXT, "training and test")
+        self._client.log_inputs(self.run_id, datasets=[DatasetInput(record, [context])])
+        self.text("settings.yaml", settings_yaml(settings))
+
+    def epoch(self, metrics: EpochMetrics) -> None:
+        """One point of every metric, at step = epoch. Symptoms that are no numbers stay out."""
+        now = int(time.time() * 1000)
+        values = {
+            "loss": metrics.loss,
+            "train_accuracy": metrics.train_accuracy,
+            "test_accuracy": metrics.test_accuracy,
+        } | {f"symptom/{name}": value for name, value in metrics.symptoms.items()}
+        points = [Metric(k, v, now, metrics.epoch) for k, v in values.items() if math.isfinite(v)]
+        self._client.log_batch(self.run_id, metrics=points)
+
+    def weights(self, params: Mapping[str, Array]) -> None:
+        """The artifact weights.npz: W1, b1, …; NumPy's own format, `np.load` opens it."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "weights.npz"
+            np.savez(path, allow_pickle=False, **params)
+            self._client.log_artifact(self.run_id, str(path))
+
+    def text(self, name: str, content: str) -> None:
+        """A text artifact."""
+        self._client.log_text(self.run_id, content, name)
+
+    def figure(self, name: str, figure: Any) -> None:
+        """A matplotlib figure as an artifact; the ending of the name says in which format."""
+        self._client.log_figure(self.run_id, figure, name)
+
+    def __enter__(self) -> "RunRecorder":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._client.set_terminated(self.run_id, "FINISHED")
+            return
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        self._client.log_batch(self.run_id, tags=[RunTag("failure", reason[:5000])])
+        self.text("traceback.txt", "".join(traceback.format_exception(kind, error, trace)))
+        self._client.set_terminated(self.run_id, status)
+
+
+def settings_yaml(settings: Settings) -> str:
+    """All settings as YAML that reads back as the same numbers."""
+    nested: dict[str, Any] = {}
+    for key, value in settings.flat().items():
+        block, _, name = key.rpartition(".")
+        place = nested.setdefault(block, {}) if block else nested
+        place[name] = list(value) if isinstance(value, tuple) else value
+    return yaml.safe_dump(nested, sort_keys=False, default_flow_style=None)

@@ -1,0 +1,129 @@
+"""The MLflow store: where it lies, and how it is made once, whoever comes first."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import quote
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
+from sqlalchemy import make_url
+
+from sgdprobe.tracking.processes import is_dead
+
+PROJECT_ROOT = Path(__file__).resolve().parents[3]
+
+
+class StoreError(RuntimeError):
+    """The store can't be used; the message says which and why, on one line."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An experiment in a store that exists: what a process needs to record a run."""
+
+    uri: str
+    experiment: str
+    experiment_id: str
+
+    def client(self) -> MlflowClient:
+        """A client of this store."""
+        return MlflowClient(tracking_uri=self.uri)
+
+    def page(self) -> str:
+        """The part of the address, after the host, that shows the experiment's charts."""
+        query = "workflowType=machine_learning&compareRunsMode=CHART"
+        return f"/#/experiments/{self.experiment_id}/runs?{query}"
+
+
+def default_uri() -> str:
+    """MLflow's own default for someone who stands at the project's root, from anywhere."""
+    return f"sqlite:///{PROJECT_ROOT / 'mlflow.db'}"
+
+
+def open_store(uri: str | None, experiment: str) -> Store:
+    """The store with the experiment in it, both made if need be; dead runs marked KILLED.
+
+    uri : None for $MLFLOW_TRACKING_URI or the default. Several processes may call this at the
+    same moment: MLflow can't make one sqlite store twice at once, so a file lock lets them in
+    one by one. Raises StoreError.
+    """
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
+    try:
+        # MLflow writes the working directory into what it makes.
+        with _alone(uri), contextlib.chdir(PROJECT_ROOT):
+            _make_file(uri)
+            client = MlflowClient(tracking_uri=uri)
+            found = client.get_experiment_by_name(experiment)
+            if found is None:
+                location = (PROJECT_ROOT / "mlruns" / quote(experiment)).as_uri()
+                local = uri.startswith("sqlite:")
+                number = client.create_experiment(experiment, location if local else None)
+            elif found.lifecycle_stage == "deleted":
+                client.restore_experiment(found.experiment_id)
+                number = found.experiment_id
+            else:
+                number = found.experiment_id
+            _bury(client, number)
+    except (MlflowException, OSError) as error:
+        raise StoreError(f"the store {uri} can't be used: {str(error).splitlines()[0]}") from error
+    return Store(uri, experiment, number)
+
+
+def _make_file(uri: str) -> None:
+    """Make a sqlite store that is not there yet, beside its place, and move it there whole.
+
+    MLflow makes its tables in some sixty steps, each in the file; a process killed among them
+    would leave a store that MLflow itself can't open again.
+    """
+    file = _sqlite_file(uri)
+    if file is None or file.exists():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f"{file.name}.{os.getpid()}.new")
+    try:
+        MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    """The file of a sqlite URI, relative to the project's root; None for any other store."""
+    url = make_url(uri) if uri.startswith("sqlite:") else None
+    return PROJECT_ROOT / url.database if url and url.database else None
+
+
+def runs_of_sweep(store: Store, sweep: str, status: str) -> list[str]:
+    """Names of a sweep's runs that have this status."""
+    runs = store.client().search_runs(
+        [store.experiment_id],
+        f"tags.sweep = '{sweep}' and attributes.status = '{status}'",
+        max_results=50000,
+    )
+    return [str(run.info.run_name) for run in runs]
+
+
+def _bury(client: MlflowClient, experiment_id: str) -> None:
+    """Mark what dead processes of this machine left RUNNING as KILLED."""
+    running = client.search_runs(
+        [experiment_id], "attributes.status = 'RUNNING'", ViewType.ACTIVE_ONLY
+    )
+    for run in running:
+        if is_dead(run.data.tags):
+            client.set_tag(run.info.run_id, "failure", "its process is gone")
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+@contextlib.contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Hold this machine's lock for a store."""
+    name = f"sgdprobe-{os.getuid()}-{sha256(uri.encode()).hexdigest()[:16]}.lock"
+    with FileLock(Path(tempfile.gettempdir()) / name):
+        yield

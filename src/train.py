@@ -1,0 +1,40 @@
+"""Train: one run, or with -m a sweep.
+
+python src/train.py notes
+python src/train.py -m sweep
+"""
+
+import os
+import sys
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from hydra_plugins.sgdprobe_plugins.composition import check_keys, plain, recipe_of
+from sgdprobe.commandline import complete, expand, recipes, refusals, terminated_as_interrupted
+from sgdprobe.settings import Settings
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+def main(config: DictConfig) -> None:
+    """One run of the composed settings."""
+    from sgdprobe.run import run_single
+
+    settings = Settings.of(plain(config))
+    composed = HydraConfig.get()
+    overridden = [word.partition("=")[0].lstrip("+") for word in composed.overrides.task]
+    raise SystemExit(run_single(settings, recipe_of(composed), overridden))
+
+
+if __name__ == "__main__":
+    # Hydra then raises what it would print in its own way.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    with refusals(HydraException, OmegaConfBaseException), terminated_as_interrupted():
+        if "COMP_LINE" in os.environ:
+            print(*complete(os.environ, recipes()))
+        sys.argv[1:] = expand(sys.argv[1:], recipes())
+        check_keys([word for word in sys.argv[1:] if "=" in word])
+        main()
