@@ -23,10 +23,11 @@ def main(config: DictConfig) -> None:
     """One run of the composed settings."""
     from sgdprobe.run import run_single
 
-    settings = Settings.of(plain(config))
-    composed = HydraConfig.get()
-    overridden = [word.partition("=")[0].lstrip("+") for word in composed.overrides.task]
-    raise SystemExit(run_single(settings, recipe_of(composed), overridden))
+    with refusals():  # Hydra would add a line of its own
+        settings = Settings.of(plain(config))
+        composed = HydraConfig.get()
+        overridden = [word.partition("=")[0].lstrip("+") for word in composed.overrides.task]
+        raise SystemExit(run_single(settings, recipe_of(composed), overridden))
 
 
 if __name__ == "__main__":

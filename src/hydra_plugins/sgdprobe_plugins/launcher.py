@@ -65,12 +65,16 @@ class SgdprobeLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run all jobs and leave with the sweep's exit code."""
-        from sgdprobe.sweep import Plan, run_sweep
+        from sgdprobe.sweep.plan import Plan
 
         composer = Composer(self.hydra_context.config_loader, self.config)
         cells = [composer.job(overrides) for overrides in job_overrides]
         axes = [word.partition("=")[0] for word in job_overrides[0]]
-        raise SystemExit(run_sweep(Plan.of(cells, axes), composer.recipes()))
+        plan = Plan.of(cells, axes)
+        known = composer.recipes()
+        from sgdprobe.sweep.runner import run_sweep  # takes seconds: it imports MLflow
+
+        raise SystemExit(run_sweep(plan, known))
 
 
 @dataclass

@@ -101,13 +101,7 @@ def load(name: str, root: str | None) -> Dataset:
             f"{_find(folder, 't10k-labels', 1)} has the label {test_labels.max()}; "
             f"the training labels are 0 … {classes - 1}"
         )
-    return Dataset(
-        name,
-        train_images.reshape(len(train_images), -1),
-        train_labels,
-        test_images.reshape(len(test_images), -1),
-        test_labels,
-    )
+    return Dataset(name, _own(train_images), train_labels, _own(test_images), test_labels)
 
 
 def _find(folder: Path, stem: str, dimensions: int) -> Path:
@@ -120,6 +114,17 @@ def _find(folder: Path, stem: str, dimensions: int) -> Path:
         if candidate.exists():
             return candidate
     raise DataError(f"{candidates[0]} is missing (so are its other names, .gz and .idx)")
+
+
+def _own(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The images as rows, copied into memory of NumPy's own; read-only.
+
+    NumPy asks for huge pages where Python's bytes have small ones: a batch, a hundred rows from
+    all over the array, is then gathered in less than half the time.
+    """
+    rows = images.reshape(len(images), -1).copy()
+    rows.flags.writeable = False
+    return rows
 
 
 def _size(images: NDArray[np.uint8]) -> str:

@@ -28,12 +28,13 @@ class Buffers:
     """The arrays that one pass over n examples writes into; made once for each n.
 
     `outputs[k]` is layer k's output h, `deltas[k]` the loss's derivative with respect to its a,
-    `slopes[k]` its activation's derivative; all (n, units of layer k).
+    `slopes[k]` its activation's derivative; all (n, units of layer k). `ones` : (n,).
     """
 
     outputs: list[Array]
     deltas: list[Array]
     slopes: list[Array]
+    ones: Array
 
 
 class Network:
@@ -81,7 +82,7 @@ class Network:
                 for b in self._b
             ]
 
-        return Buffers(arrays(), arrays(), arrays())
+        return Buffers(arrays(), arrays(), arrays(), np.ones(n, self.theta.dtype))
 
     def scores(self, x: Array) -> Array:
         """What goes into the softmax, a : (n, classes). Overwritten by the next pass over n."""
@@ -113,15 +114,16 @@ class Network:
         buffers = self.buffers(len(x))
         inputs = [x, *buffers.outputs]
         delta = buffers.deltas[-1]
-        self.error.backward(y, t, self.softmax_over, delta)
+        loss = self.error.backward(y, t, self.softmax_over, delta)
         for k in reversed(range(self.depth)):
             np.matmul(inputs[k].T, delta, out=self._dW[k])
-            np.add.reduce(delta, axis=0, out=self._db[k])
+            # A product with ones sums over the batch in half the time of add.reduce.
+            np.matmul(buffers.ones, delta, out=self._db[k])
             if k > 0:
                 delta = np.matmul(delta, self._W[k].T, out=buffers.deltas[k - 1])
                 self.activation.derivative(inputs[k], buffers.slopes[k - 1])
                 delta *= buffers.slopes[k - 1]
-        return self.error.function(y, t), self.grad
+        return loss, self.grad
 
     def accuracy(self, x: Array, t: Labels) -> float:
         """Share of the examples whose largest score is the true class, 0 … 1.

@@ -1,19 +1,23 @@
 """Runs a plan: joblib fans the jobs out, what comes back is shown as it comes."""
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rich.console import Console
 
 from sgdprobe.console import where_to_look
-from sgdprobe.run import Job, Outcome, run
+from sgdprobe.run import Job, Outcome, load_data, run
 from sgdprobe.settings import Settings, SweepSettings
 from sgdprobe.sweep.plan import Plan
 from sgdprobe.sweep.progress import SweepProgress, result_table
-from sgdprobe.tracking import Store, open_store, provenance_tags, runs_of_sweep
+
+if TYPE_CHECKING:
+    from sgdprobe.tracking import Store
 
 # A job that was under way this often when a worker process died is not tried again.
 MAX_KILLS = 2
@@ -24,19 +28,27 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
 
     known : recipes by name, to mark the runs that are one of them.
     """
-    console = Console(highlight=False)
     first = plan.jobs[0].settings
+    warm_up = threading.Thread(target=start_workers, args=(first, len(plan.jobs)))
+    warm_up.start()
+    from sgdprobe.tracking import open_store, provenance_tags
+
+    console = Console(highlight=False)
     names = dict.fromkeys(first.tracking.experiment or job.recipe for job in plan.jobs)
     stores = {name: open_store(first.tracking.uri, name) for name in names}
     if plan.merged:
         console.print(f"{plan.merged} duplicates merged")
-    started = time.perf_counter()
     provenance = provenance_tags()
+    tasks = [
+        (
+            Job(job.settings, job.recipe, job.name, provenance | job.tags),
+            stores[first.tracking.experiment or job.recipe],
+        )
+        for job in plan.jobs
+    ]
+    warm_up.join()
+    started = time.perf_counter()
     with SweepProgress(len(plan.jobs), console) as progress:
-        tasks = []
-        for job in plan.jobs:
-            store = stores[first.tracking.experiment or job.recipe]
-            tasks.append((Job(job.settings, job.recipe, job.name, provenance | job.tags), store))
         for outcome in fan_out(tasks, first.sweep, plan.sweep):
             progress.add(outcome)
     console.print(result_table(plan, progress.outcomes, known))
@@ -48,8 +60,22 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
     return 1 if progress.failed else 0
 
 
+def start_workers(settings: Settings, jobs: int) -> None:
+    """Start joblib's processes and let them import and load while this one prepares the store."""
+    n_jobs = settings.sweep.n_jobs
+    if settings.sweep.backend == "loky":
+        calls = [delayed(_prepare)(settings)] * min(effective_n_jobs(n_jobs), jobs)
+        Parallel(n_jobs=n_jobs, backend="loky", batch_size=1)(calls)
+
+
+def _prepare(settings: Settings) -> None:
+    import sgdprobe.tracking  # noqa: F401 (takes seconds, once in each process)
+
+    load_data(settings)
+
+
 def fan_out(
-    tasks: Sequence[tuple[Job, Store]], settings: SweepSettings, sweep: str
+    tasks: Sequence[tuple[Job, "Store"]], settings: SweepSettings, sweep: str
 ) -> Iterator[Outcome]:
     """The outcomes of all jobs, in the order in which they end.
 
@@ -57,28 +83,30 @@ def fan_out(
     job that was under way at MAX_KILLS deaths: it is the likely cause, and counts as KILLED.
     """
     left = {job.name: (job, store) for job, store in tasks}
+    while left:
+        parallel = Parallel(
+            n_jobs=settings.n_jobs,
+            backend=settings.backend,
+            return_as="generator_unordered",
+            batch_size=1,  # joblib would bundle short runs, and show and lose them together
+        )
+        calls = [delayed(run)(job, store) for job, store in left.values()]
+        try:
+            for outcome in parallel(calls):
+                del left[outcome.job.name]
+                yield outcome
+        except TerminatedWorkerError as error:
+            for name in _repeatedly_killed(left, sweep):
+                job, _ = left.pop(name)
+                yield Outcome(job, "KILLED", None, [], 0.0, str(error).splitlines()[0])
+
+
+def _repeatedly_killed(left: Mapping[str, tuple[Job, "Store"]], sweep: str) -> list[str]:
+    """Jobs still to be done that were under way at MAX_KILLS deaths of workers."""
+    from sgdprobe.tracking import open_store, runs_of_sweep
+
     kills: Counter[str] = Counter()
-    with parallel_config(backend=settings.backend, n_jobs=settings.n_jobs):
-        while left:
-            parallel = Parallel(return_as="generator_unordered", batch_size=1)
-            calls = [delayed(run)(job, store) for job, store in left.values()]
-            try:
-                for outcome in parallel(calls):
-                    del left[outcome.job.name]
-                    yield outcome
-            except TerminatedWorkerError as error:
-                reason = str(error).splitlines()[0]
-                killed = _bury(left, sweep)
-                kills.update(killed)
-                for name in [name for name in killed if kills[name] >= MAX_KILLS]:
-                    job, _ = left.pop(name)
-                    yield Outcome(job, "KILLED", None, [], 0.0, reason)
-
-
-def _bury(left: Mapping[str, tuple[Job, Store]], sweep: str) -> list[str]:
-    """Mark what dead workers left RUNNING as KILLED; the names of those jobs."""
-    stores = dict.fromkeys(store for _, store in left.values())
-    for store in stores:
-        open_store(store.uri, store.experiment)
-    names = [name for store in stores for name in runs_of_sweep(store, sweep, status="KILLED")]
-    return [name for name in set(names) if name in left]
+    for store in dict.fromkeys(store for _, store in left.values()):
+        open_store(store.uri, store.experiment)  # marks what dead workers left RUNNING
+        kills.update(runs_of_sweep(store, sweep, status="KILLED"))
+    return [name for name in left if kills[name] >= MAX_KILLS]
