@@ -21,7 +21,7 @@ from sgdprobe.settings import Settings
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(config: DictConfig) -> None:
     """One run of the composed settings."""
-    from sgdprobe.run import run_single
+    from sgdprobe.single import run_single
 
     with refusals():  # Hydra would add a line of its own
         settings = Settings.of(plain(config))

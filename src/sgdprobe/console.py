@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from sgdprobe.nn import EpochMetrics
+from sgdprobe.nn import Checkpoint, EpochMetrics
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,30 +44,52 @@ def where_to_look(page: str) -> str:
 
 
 class RunProgress:
-    """The progress of one run; call `epoch` after each."""
+    """The progress of one run: a line an epoch, and between epochs how far it is.
 
-    def __init__(self, total: int, console: Console | None = None) -> None:
+    In a terminal that is a bar; elsewhere a line a minute, for runs whose epochs take hours.
+    """
+
+    def __init__(self, updates: int, epochs: int, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
-        self._total = total
-        self._started = time.perf_counter()
+        self._updates = updates
+        self._epochs = epochs
+        self._made = 0  # updates in this process
+        self._started = self._said = time.perf_counter()
         self._bar = Progress(
+            TextColumn("update {task.completed:,.0f}/{task.total:,.0f}"),
+            BarColumn(bar_width=24),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
             console=self.console,
             transient=True,
             disable=not self.console.is_terminal,
         )
-        self._task = self._bar.add_task("starting", total=total)
+        self._task = self._bar.add_task("", total=updates)
+
+    def update(self, checkpoint: Checkpoint) -> None:
+        """Count an update; show it now and then."""
+        self._made += 1
+        now = time.perf_counter()
+        if now - self._said < (0.2 if self.console.is_terminal else 60.0):
+            return
+        self._said = now
+        done = checkpoint.updates
+        state = f"loss {checkpoint.losses[-1]:.4f}  left {duration(self._left(done))}"
+        if self.console.is_terminal:
+            self._bar.update(self._task, completed=done, description=state)
+        else:
+            self.console.print(f"update {done:,}/{self._updates:,}  {state}")
 
     def epoch(self, metrics: EpochMetrics) -> None:
         """Show an epoch that has ended."""
-        per_epoch = (time.perf_counter() - self._started) / metrics.epoch
-        line = epoch_line(metrics, self._total, per_epoch * (self._total - metrics.epoch))
+        line = epoch_line(metrics, self._epochs, self._left(metrics.updates))
         self.console.print(line, soft_wrap=True)
-        self._bar.update(self._task, completed=metrics.epoch, description=f"{metrics.epoch}")
+
+    def _left(self, done: int) -> float:
+        """Seconds to the end, at the pace so far; a run may have gone on from a checkpoint."""
+        took = time.perf_counter() - self._started
+        return took / max(self._made, 1) * (self._updates - done)
 
     def __enter__(self) -> "RunProgress":
-        self._started = time.perf_counter()
         self._bar.start()
         return self
 

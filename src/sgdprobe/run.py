@@ -1,25 +1,18 @@
 """One run, end to end: settings, data, network, epochs, record. Every door goes through here."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sgdprobe.console import RunProgress, duration, percent, where_to_look
-from sgdprobe.data import Dataset, load
-from sgdprobe.naming import run_name
-from sgdprobe.nn import (
-    EpochMetrics,
-    Examples,
-    Network,
-    initial_params,
-    train,
-    updates_per_epoch,
-)
-from sgdprobe.settings import Settings, check_against_data
+from sgdprobe.assembly import build, load_data, random_streams, splits, updates_and_epochs
+from sgdprobe.checkpoint import CHECKPOINTS, Checkpointer, restore
+from sgdprobe.data import Dataset
+from sgdprobe.nn import Checkpoint, EpochMetrics, train
+from sgdprobe.settings import Settings
 
 if TYPE_CHECKING:
     from sgdprobe.tracking import RunRecorder, Store
@@ -55,140 +48,110 @@ class Outcome:
         return self.epochs[-1] if self.epochs else None
 
 
-def load_data(settings: Settings) -> Dataset:
-    """The dataset of these settings, checked. Raises DataError or SettingsError."""
-    data = load(settings.data.name, settings.data.root)
-    check_against_data(settings, len(data.train_images))
-    return data
+class Watcher(Protocol):
+    """Whoever wants to see a run happen."""
+
+    def update(self, checkpoint: Checkpoint) -> None:
+        """Called after each update."""
+
+    def epoch(self, metrics: EpochMetrics) -> None:
+        """Called after each epoch."""
 
 
-def total_updates(settings: Settings, data: Dataset) -> int:
-    """The run's length in updates, however it was given."""
-    training = settings.training
-    if training.iterations is not None:
-        return training.iterations
-    assert training.epochs is not None
-    return training.epochs * updates_per_epoch(len(data.train_images), training.batch_size)
+class Nobody:
+    """A watcher that looks away."""
+
+    def update(self, checkpoint: Checkpoint) -> None:
+        """Nothing."""
+
+    def epoch(self, metrics: EpochMetrics) -> None:
+        """Nothing."""
 
 
-def total_epochs(settings: Settings, data: Dataset) -> int:
-    """The number of points of each metric; a last part-epoch counts."""
-    per_epoch = updates_per_epoch(len(data.train_images), settings.training.batch_size)
-    return -(-total_updates(settings, data) // per_epoch)
-
-
-def random_streams(seed: int) -> dict[str, np.random.Generator]:
-    """A generator for each purpose: what one draws never moves what another draws."""
-    purposes = ("weights", "batches")
-    seeds = np.random.SeedSequence(seed).spawn(len(purposes))
-    return {p: np.random.default_rng(s) for p, s in zip(purposes, seeds, strict=True)}
-
-
-def build(settings: Settings, data: Dataset, rng: np.random.Generator) -> Network:
-    """The network with its initial weights."""
-    sizes = (data.pixels, *settings.network.hidden, data.classes)
-    init, network = settings.init, settings.network
-    return Network(
-        initial_params(rng, sizes, scheme=init.scheme, scale=init.scale, dtype=settings.dtype),
-        activation=network.activation,
-        softmax_over=network.softmax_over,
-        loss=network.loss,
-    )
-
-
-def examples(settings: Settings, data: Dataset) -> tuple[Examples, Examples]:
-    """Training and test examples, scaled as asked for."""
-    if settings.data.scale == "standard":
-        mean, std = data.pixel_mean_and_std
-        factor, offset = 1 / std, mean / std
-    else:
-        factor, offset = (1 / 255 if settings.data.scale == "unit" else 1.0), 0.0
-    return (
-        Examples(
-            data.train_images, data.train_labels, factor=factor, offset=offset, dtype=settings.dtype
-        ),
-        Examples(
-            data.test_images, data.test_labels, factor=factor, offset=offset, dtype=settings.dtype
-        ),
-    )
-
-
-def epochs(settings: Settings, data: Dataset, network: Network) -> Iterator[EpochMetrics]:
-    """Train the network under these settings, on one BLAS thread: two give other bits."""
-    training = settings.training
-    train_set, test_set = examples(settings, data)
-    return train(
-        network,
-        train_set,
-        test_set,
-        random_streams(settings.seed)["batches"],
-        learning_rate=training.learning_rate,
-        batch_size=training.batch_size,
-        updates=total_updates(settings, data),
-        sampling=training.sampling,
-        gradient=training.gradient,
-    )
+Finish = Callable[["RunRecorder", list[EpochMetrics]], None]
 
 
 def run(
     job: Job,
     store: "Store",
-    watch: Callable[[EpochMetrics], None] = lambda _: None,
-    finish: Callable[["RunRecorder", list[EpochMetrics]], None] = lambda *_: None,
+    watcher: Watcher | None = None,
+    finish: Finish = lambda *_: None,
 ) -> Outcome:
     """Train and record one job; an exception makes it FAILED and is told in the outcome.
 
-    watch is called after each epoch; finish before the record is closed.
+    A long run that was killed goes on from its checkpoint, as a run of its own that begins with
+    the epochs of the killed one. finish is called before the record is closed.
     """
-    from sgdprobe.tracking import RunRecorder
+    from sgdprobe.tracking import RunRecorder, source_hash
 
     started = time.perf_counter()
-    seen: list[EpochMetrics] = []
-    recorder: RunRecorder | None = None
-    status, failure = "FINISHED", None
+    epochs: list[EpochMetrics] = []
+    run_id, status, failure = None, "FINISHED", None
     try:
         data = load_data(job.settings)
+        key = job.settings.key(data.digest, source_hash())
+        tags = job.tags | {"key": key}
+        standing = restore(CHECKPOINTS / key)
+        if standing is not None:
+            tags["continues"] = standing.run_id
+        # Two BLAS threads give other bits than one.
         with (
             threadpool_limits(1, "blas"),
-            RunRecorder(store, job.name, job.settings, data, job.tags) as recorder,
+            RunRecorder(store, job.name, job.settings, data, tags) as recorder,
         ):
-            network = build(job.settings, data, random_streams(job.settings.seed)["weights"])
-            for metrics in epochs(job.settings, data, network):
+            run_id = recorder.run_id
+            saver = Checkpointer(CHECKPOINTS / key, run_id, epochs)
+            for metrics in standing.epochs if standing else []:
+                epochs.append(metrics)
                 recorder.epoch(metrics)
-                seen.append(metrics)
-                watch(metrics)
-            recorder.weights(network.params)
-            finish(recorder, seen)
-    except Exception as error:
+            start = standing.checkpoint if standing else None
+            _train(job.settings, data, recorder, epochs, start, saver, watcher or Nobody())
+            finish(recorder, epochs)
+            saver.remove()
+    except Exception as error:  # told in the outcome, and recorded with its traceback
         status, failure = "FAILED", f"{type(error).__name__}: {error}"
-    run_id = recorder.run_id if recorder else None
-    return Outcome(job, status, run_id, seen, time.perf_counter() - started, failure)
+    return Outcome(job, status, run_id, epochs, time.perf_counter() - started, failure)
 
 
-def run_single(settings: Settings, recipe: str | None, overridden: Sequence[str]) -> int:
-    """One run as a command: progress, record, summary. Returns the exit code.
+def _train(
+    settings: Settings,
+    data: Dataset,
+    recorder: "RunRecorder",
+    epochs: list[EpochMetrics],
+    start: Checkpoint | None,
+    saver: Checkpointer,
+    watcher: Watcher,
+) -> None:
+    """Train, recording as it goes; `epochs` grows."""
+    streams = random_streams(settings.seed)
+    network = build(settings, data, streams["weights"])
+    examples = splits(settings, data)
+    training = settings.training
+    updates, _ = updates_and_epochs(settings, data)
 
-    overridden : the settings given on the command line, for the run's name.
-    """
-    data = load_data(settings)  # refuses before anything is written
-    from sgdprobe.analysis.figures import learning_curve
-    from sgdprobe.tracking import open_store, provenance_tags
+    def after_update(checkpoint: Checkpoint) -> None:
+        saver.update(checkpoint)
+        watcher.update(checkpoint)
 
-    name = recipe or NO_RECIPE
-    store = open_store(settings.tracking.uri, settings.tracking.experiment or name)
-    tags = provenance_tags() | {"recipe": name, "seed": str(settings.seed)}
-    job = Job(settings, name, run_name(settings, overridden), tags)
-
-    def finish(recorder: "RunRecorder", seen: list[EpochMetrics]) -> None:
-        recorder.figure("learning_curve.png", learning_curve(seen, f"{name}: {job.name}"))
-
-    with RunProgress(total_epochs(settings, data)) as progress:
-        outcome = run(job, store, progress.epoch, finish)
-    result = outcome.failure or ""
-    if outcome.last:
-        result += f"test {percent(outcome.last.test_accuracy)}"
-    say = progress.console.print
-    say(f"{outcome.status} in {duration(outcome.seconds)}: {result}", soft_wrap=True)
-    say(f"run {outcome.run_id} in experiment {store.experiment}", soft_wrap=True)
-    say(where_to_look(store.page()), soft_wrap=True)
-    return 0 if outcome.status == "FINISHED" else 1
+    try:
+        for metrics in train(
+            network,
+            examples.train,
+            examples.test,
+            streams["batches"],
+            learning_rate=training.learning_rate,
+            batch_size=training.batch_size,
+            updates=updates,
+            sampling=training.sampling,
+            gradient=training.gradient,
+            validation=examples.validation,
+            start=start,
+            after_update=after_update,
+        ):
+            recorder.epoch(metrics)
+            epochs.append(metrics)
+            watcher.epoch(metrics)
+        recorder.arrays("weights.npz", network.params)
+    finally:
+        if epochs:
+            recorder.arrays("losses.npz", {"loss": np.concatenate([m.losses for m in epochs])})

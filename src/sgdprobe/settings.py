@@ -34,6 +34,7 @@ class DataSettings:
     name: str = setting("mnist", Text("the data's name"))
     root: str | None = setting(None, Optional(Text("a folder with the four IDX files")))
     scale: str = _choice("unit", "unit", "none", "standard")
+    validation: int = setting(0, Number(int, least=0))
 
 
 @dataclass(frozen=True)
@@ -191,10 +192,15 @@ def _check_together(settings: Settings) -> None:
 
 
 def check_against_data(settings: Settings, examples: int) -> None:
-    """A batch can't be larger than the training set. Raises SettingsError."""
-    if settings.training.batch_size > examples:
+    """Neither the images held out nor a batch can be more than there are. Raises SettingsError."""
+    held_out = settings.data.validation
+    if held_out >= examples:
+        raise refuse(
+            "data.validation", held_out, f"less than {examples}, the number of training images"
+        )
+    if settings.training.batch_size > examples - held_out:
         raise refuse(
             "training.batch_size",
             settings.training.batch_size,
-            f"at most {examples}, the number of training images",
+            f"at most {examples - held_out}, the number of training images",
         )

@@ -2,13 +2,25 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sgdprobe.nn import EpochMetrics
+from sgdprobe.nn.functions import Array
 
 # Okabe and Ito's colours: told apart without colour vision too.
 BLUE, ORANGE, BLACK = "#0072B2", "#D55E00", "#000000"
+
+
+def run_figures(epochs: Sequence[EpochMetrics], title: str) -> dict[str, Figure]:
+    """The pictures of one run, by file name."""
+    return {
+        "learning_curve.png": learning_curve(epochs, title),
+        "loss_at_every_update.png": loss_at_every_update(
+            np.concatenate([metrics.losses for metrics in epochs]), title
+        ),
+    }
 
 
 def learning_curve(epochs: Sequence[EpochMetrics], title: str) -> Figure:
@@ -29,4 +41,15 @@ def learning_curve(epochs: Sequence[EpochMetrics], title: str) -> Figure:
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title)
+    return figure
+
+
+def loss_at_every_update(losses: Array, title: str) -> Figure:
+    """The last picture of the notes: the loss of each batch before its update."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(np.arange(1, len(losses) + 1), losses, color=BLUE, linewidth=0.4)
+    axes.set(xlabel="update", ylabel="loss of the batch", title=title)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -23,7 +23,7 @@ from sgdprobe.nn.numerical import (
 )
 from sgdprobe.nn.sampling import SAMPLINGS, permutation, updates_per_epoch, with_replacement
 from sgdprobe.nn.symptoms import symptoms
-from sgdprobe.nn.training import DivergedError, EpochMetrics, accuracy, train
+from sgdprobe.nn.training import Checkpoint, DivergedError, EpochMetrics, accuracy, train
 
 __all__ = [
     "ACTIVATIONS",
@@ -32,6 +32,7 @@ __all__ = [
     "LOSSES",
     "SAMPLINGS",
     "SOFTMAX_AXIS",
+    "Checkpoint",
     "DivergedError",
     "EpochMetrics",
     "Examples",

@@ -1,8 +1,9 @@
 """Mini-batch stochastic gradient descent."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,29 @@ class EpochMetrics:
     loss: float
     train_accuracy: float
     test_accuracy: float
+    validation_accuracy: float | None = None
     symptoms: dict[str, float] = field(default_factory=dict)
     losses: Array = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where training stands after some update: all that is needed to go on from there.
+
+    `begun` is the number of updates before this epoch, `losses` are those of the epoch so far,
+    `rng_state` is the state before the epoch's draw.
+    """
+
+    epoch: int
+    begun: int
+    losses: list[float]
+    rng_state: Mapping[str, Any]
+    theta: Array
+
+    @property
+    def updates(self) -> int:
+        """Updates made since the start of training."""
+        return self.begun + len(self.losses)
 
 
 class DivergedError(ArithmeticError):
@@ -46,8 +68,14 @@ def train(
     updates: int,
     sampling: str = "with_replacement",
     gradient: str = "backprop",
+    validation: Examples | None = None,
+    start: Checkpoint | None = None,
+    after_update: Callable[[Checkpoint], None] = lambda _: None,
 ) -> Iterator[EpochMetrics]:
     """Train in place and yield once an epoch; a last part-epoch counts as one.
+
+    start : go on from here; the network's weights are replaced by the checkpoint's.
+    after_update : called after each with where training stands; what it gets lives on, so copy.
 
     Raises DivergedError at the first loss that is not finite, or after an epoch that ends with
     weights that are not.
@@ -55,42 +83,53 @@ def train(
     n = len(examples)
     per_epoch = updates_per_epoch(n, batch_size)
     probe = np.arange(min(batch_size, n))  # the same images each epoch: symptoms compare
-    for epoch, done in enumerate(range(0, updates, per_epoch), start=1):
-        masks = SAMPLINGS[sampling](rng, n, batch_size, min(per_epoch, updates - done))
-        losses = _descend(network, examples, masks, learning_rate, gradient)
-        here = f"at update {done + len(losses):,}, in epoch {epoch}"
-        if not math.isfinite(losses[-1]):
-            raise DivergedError(f"the loss became {losses[-1]} {here}")
-        if not np.isfinite(network.theta).all():
-            raise DivergedError(f"the weights became infinite or undefined {here}")
+    here = start or Checkpoint(1, 0, [], rng.bit_generator.state, network.theta)
+    network.theta[:] = here.theta
+    rng.bit_generator.state = here.rng_state
+    losses = list(here.losses)
+    for epoch in range(here.epoch, math.ceil(updates / per_epoch) + 1):
+        begun = (epoch - 1) * per_epoch
+        here = Checkpoint(epoch, begun, losses, rng.bit_generator.state, network.theta)
+        masks = SAMPLINGS[sampling](rng, n, batch_size, min(per_epoch, updates - begun))
+        for loss in _descend(network, examples, masks[len(losses) :], learning_rate, gradient):
+            losses.append(loss)
+            after_update(here)
+        _check_finite(network, losses[-1], f"at update {here.updates:,}, in epoch {epoch}")
         yield EpochMetrics(
             epoch,
-            done + len(losses),
+            here.updates,
             loss=float(np.mean(losses)),
             train_accuracy=accuracy(network, examples),
             test_accuracy=accuracy(network, test),
+            validation_accuracy=accuracy(network, validation) if validation else None,
             symptoms=symptoms(network, *examples.batch(probe)),
             losses=np.array(losses),
         )
+        losses = []
 
 
 def _descend(
     network: Network, examples: Examples, masks: Masks, learning_rate: float, gradient: str
-) -> list[float]:
-    """One update for each mask; the losses, up to the first that is not finite."""
-    losses = []
+) -> Iterator[float]:
+    """One update for each mask, yielding its loss; ends at a loss that is not finite."""
     gradient_of = GRADIENTS[gradient]
     # A run that diverges overflows on its way; that it did is seen in its loss.
     with np.errstate(over="ignore", invalid="ignore"):
         for mask in masks:
             x, t = examples.batch(mask)
             loss, grad = gradient_of(network, x, t)
-            losses.append(loss)
-            if not math.isfinite(loss):
-                break
             grad *= learning_rate
             network.theta -= grad
-    return losses
+            yield loss
+            if not math.isfinite(loss):
+                return
+
+
+def _check_finite(network: Network, loss: float, where: str) -> None:
+    if not math.isfinite(loss):
+        raise DivergedError(f"the loss became {loss} {where}")
+    if not np.isfinite(network.theta).all():
+        raise DivergedError(f"the weights became infinite or undefined {where}")
 
 
 def accuracy(network: Network, examples: Examples) -> float:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sgdprobe.assembly import load_data
 from sgdprobe.naming import run_name
-from sgdprobe.run import NO_RECIPE, Job, load_data
+from sgdprobe.run import NO_RECIPE, Job
 from sgdprobe.settings import Settings, SettingsError, shown
 
 

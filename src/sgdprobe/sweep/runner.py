@@ -10,8 +10,9 @@ from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rich.console import Console
 
+from sgdprobe.assembly import load_data
 from sgdprobe.console import where_to_look
-from sgdprobe.run import Job, Outcome, load_data, run
+from sgdprobe.run import Job, Outcome, run
 from sgdprobe.settings import Settings, SweepSettings
 from sgdprobe.sweep.plan import Plan
 from sgdprobe.sweep.progress import SweepProgress, result_table

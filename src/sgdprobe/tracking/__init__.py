@@ -6,13 +6,14 @@ import os
 # MLflow reports its use to its makers unless told not to; a training run has no business online.
 # It reads this when it is imported, so it stands above the imports.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# MLflow tells of each step of making a store.
-logging.getLogger("mlflow").setLevel(logging.WARNING)
-logging.getLogger("alembic").setLevel(logging.WARNING)
 
 from sgdprobe.tracking.provenance import provenance_tags, source_hash
 from sgdprobe.tracking.recorder import RunRecorder
 from sgdprobe.tracking.store import Store, StoreError, open_store, runs_of_sweep
+
+# MLflow tells of each step of making a store, and sets this itself when it is imported.
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 __all__ = [
     "RunRecorder",

@@ -10,7 +10,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1]
 
 # The files whose change can change a run's numbers.
-SOURCES = ("nn/*.py", "data/*.py", "run.py")
+SOURCES = ("nn/*.py", "data/*.py", "assembly.py")
 
 
 @cache

@@ -61,15 +61,20 @@ class RunRecorder:
             "loss": metrics.loss,
             "train_accuracy": metrics.train_accuracy,
             "test_accuracy": metrics.test_accuracy,
+            "validation_accuracy": metrics.validation_accuracy,
         } | {f"symptom/{name}": value for name, value in metrics.symptoms.items()}
-        points = [Metric(k, v, now, metrics.epoch) for k, v in values.items() if math.isfinite(v)]
+        points = [
+            Metric(k, v, now, metrics.epoch)
+            for k, v in values.items()
+            if v is not None and math.isfinite(v)
+        ]
         self._client.log_batch(self.run_id, metrics=points)
 
-    def weights(self, params: Mapping[str, Array]) -> None:
-        """The artifact weights.npz: W1, b1, …; NumPy's own format, `np.load` opens it."""
+    def arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
+        """Arrays as an artifact in NumPy's own format: `np.load` opens it."""
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "weights.npz"
-            np.savez(path, allow_pickle=False, **params)
+            path = Path(folder) / name
+            np.savez(path, allow_pickle=False, **arrays)
             self._client.log_artifact(self.run_id, str(path))
 
     def text(self, name: str, content: str) -> None:
