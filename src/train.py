@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.sgdprobe_plugins.composition import check_keys, plain, recipe_of
-from sgdprobe.commandline import complete, expand, recipes, refusals, terminated_as_interrupted
+from sgdprobe.commandline import complete, expand, interruptible, recipes, refusals
 from sgdprobe.settings import Settings
 
 
@@ -33,7 +33,7 @@ def main(config: DictConfig) -> None:
 if __name__ == "__main__":
     # Hydra then raises what it would print in its own way.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    with refusals(HydraException, OmegaConfBaseException), terminated_as_interrupted():
+    with refusals(HydraException, OmegaConfBaseException), interruptible():
         if "COMP_LINE" in os.environ:
             print(*complete(os.environ, recipes()))
         sys.argv[1:] = expand(sys.argv[1:], recipes())

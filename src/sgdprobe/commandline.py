@@ -105,7 +105,7 @@ def refusals(*also: type[Exception]) -> Iterator[None]:
 
 
 @contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Let SIGTERM unwind like Ctrl-C, so that a run marks itself KILLED on its way out."""
 
     def unwind(number: int, _frame: FrameType | None) -> None:
@@ -114,5 +114,8 @@ def terminated_as_interrupted() -> Iterator[None]:
     previous = signal.signal(signal.SIGTERM, unwind)
     try:
         yield
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; what was recorded stays\n")
+        raise SystemExit(128 + signal.SIGINT) from None
     finally:
         signal.signal(signal.SIGTERM, previous)

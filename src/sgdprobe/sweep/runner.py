@@ -1,12 +1,16 @@
 """Runs a plan: joblib fans the jobs out, what comes back is shown as it comes."""
 
+import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from joblib import Parallel, delayed, effective_n_jobs
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rich.console import Console
 
@@ -49,7 +53,7 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
     ]
     warm_up.join()
     started = time.perf_counter()
-    with SweepProgress(len(plan.jobs), console) as progress:
+    with _tidy(stores.values()), SweepProgress(len(plan.jobs), console) as progress:
         for outcome in fan_out(tasks, first.sweep, plan.sweep):
             progress.add(outcome)
     console.print(result_table(plan, progress.outcomes, known))
@@ -61,18 +65,50 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
     return 1 if progress.failed else 0
 
 
+@contextmanager
+def _tidy(stores: Iterable["Store"]) -> Iterator[None]:
+    """When the sweep is stopped, stop its workers and mark their runs KILLED."""
+    from sgdprobe.tracking import open_store
+
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        get_reusable_executor().shutdown(kill_workers=True)
+        for store in stores:
+            open_store(store.uri, store.experiment)
+        raise
+
+
 def start_workers(settings: Settings, jobs: int) -> None:
     """Start joblib's processes and let them import and load while this one prepares the store."""
     n_jobs = settings.sweep.n_jobs
     if settings.sweep.backend == "loky":
-        calls = [delayed(_prepare)(settings)] * min(effective_n_jobs(n_jobs), jobs)
+        calls = [delayed(_prepare)(settings, os.getpid())] * min(effective_n_jobs(n_jobs), jobs)
         Parallel(n_jobs=n_jobs, backend="loky", batch_size=1)(calls)
 
 
-def _prepare(settings: Settings) -> None:
+def _prepare(settings: Settings, parent: int) -> None:
+    _end_with(parent)
     import sgdprobe.tracking  # noqa: F401 (takes seconds, once in each process)
 
     load_data(settings)
+
+
+def _work(job: Job, store: "Store", parent: int) -> Outcome:
+    """Run one job in a worker that ends with the process that started it."""
+    if os.getpid() != parent:
+        _end_with(parent)
+    return run(job, store)
+
+
+@cache  # one watch for each worker, however many jobs it runs
+def _end_with(parent: int) -> None:
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)  # nobody is left to tell
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def fan_out(
@@ -91,7 +127,7 @@ def fan_out(
             return_as="generator_unordered",
             batch_size=1,  # joblib would bundle short runs, and show and lose them together
         )
-        calls = [delayed(run)(job, store) for job, store in left.values()]
+        calls = [delayed(_work)(job, store, os.getpid()) for job, store in left.values()]
         try:
             for outcome in parallel(calls):
                 del left[outcome.job.name]

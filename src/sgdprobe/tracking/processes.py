@@ -21,7 +21,10 @@ def is_dead(tags: Mapping[str, str]) -> bool:
     if tags.get("host") != socket.gethostname():
         return False
     try:
-        started = psutil.Process(int(tags["pid"])).create_time()
+        process = psutil.Process(int(tags["pid"]))
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        started = process.create_time()
     except psutil.NoSuchProcess:
         return True
     except (psutil.Error, KeyError, ValueError):
