@@ -4,7 +4,6 @@ A bare word such as `notes` means `experiment=notes`; Hydra's own grammar refuse
 rewritten before Hydra sees it, in the arguments and in the line that a shell asks to complete.
 """
 
-import os
 import signal
 import sys
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from sgdprobe.data import DataError
+from sgdprobe.refusal import Refusal
 from sgdprobe.settings import SettingsError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -92,12 +91,10 @@ def complete(environment: MutableMapping[str, str], known: Sequence[str]) -> lis
 @contextmanager
 def refusals(*also: type[Exception]) -> Iterator[None]:
     """Turn a request that can't be honoured into one line on stderr and exit code 2."""
-    refused: tuple[type[Exception], ...] = (SettingsError, DataError, *also)
+    refused: tuple[type[Exception], ...] = (Refusal, *also)
     try:
         yield
     except refused as error:
-        if os.environ.get("SGDPROBE_TRACEBACK"):
-            raise
         # Hydra's messages have several lines and end with its search path.
         text = str(error).partition("Config search path:")[0]
         sys.stderr.write(f"{' '.join(text.split())}\n")

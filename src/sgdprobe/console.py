@@ -1,6 +1,7 @@
 """What a person sees of one run: a line that lives in a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -34,6 +35,15 @@ def epoch_line(metrics: EpochMetrics, total: int, left: float) -> str:
         f"epoch {metrics.epoch:>{len(str(total))}}/{total}  loss {metrics.loss:<7.4f} "
         f"train {percent(metrics.train_accuracy)}  test {percent(metrics.test_accuracy)}  "
         f"left {duration(left)}"
+    )
+
+
+def epoch_table(epochs: Sequence[EpochMetrics]) -> str:
+    """One line an epoch."""
+    return "\n".join(
+        f"epoch {m.epoch:>3}  loss {m.loss:<7.4f} train {percent(m.train_accuracy)}  "
+        f"test {percent(m.test_accuracy)}"
+        for m in epochs
     )
 
 

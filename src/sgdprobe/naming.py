@@ -24,6 +24,6 @@ def run_name(settings: Settings, varied: Iterable[str]) -> str:
     words = [
         shown(values[key]) if key in BARE else f"{label(key)}={shown(values[key])}"
         for key in varied
-        if key in values and key != "seed"
+        if key in values and key != "seed" and not key.startswith(("tracking.", "sweep."))
     ]
     return " ".join([*words, f"seed={settings.seed}"])

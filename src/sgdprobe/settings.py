@@ -12,9 +12,10 @@ from typing import Any
 
 from sgdprobe.checks import Check, Choice, Jobs, Number, Optional, Text, Widths
 from sgdprobe.nn import ACTIVATIONS, GRADIENTS, INITIALIZERS, LOSSES, SAMPLINGS, SOFTMAX_AXIS
+from sgdprobe.refusal import Refusal
 
 
-class SettingsError(ValueError):
+class SettingsError(Refusal):
     """A setting that can't be honoured; the message names key, value and choices, on one line."""
 
 

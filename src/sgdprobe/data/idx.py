@@ -16,11 +16,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sgdprobe.refusal import Refusal
+
 UNSIGNED_BYTE = 8
 GZIP_MAGIC = b"\x1f\x8b"
 
 
-class DataError(ValueError):
+class DataError(Refusal):
     """A data file is missing or is not what it should be; the message names it, on one line."""
 
 

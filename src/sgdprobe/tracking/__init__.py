@@ -7,9 +7,10 @@ import os
 # It reads this when it is imported, so it stands above the imports.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+from sgdprobe.tracking.find import find_run, recorded_epochs, recorded_losses
 from sgdprobe.tracking.provenance import provenance_tags, source_hash
 from sgdprobe.tracking.recorder import RunRecorder
-from sgdprobe.tracking.store import Store, StoreError, open_store, runs_of_sweep
+from sgdprobe.tracking.store import Store, StoreError, open_store, read_store, runs_of_sweep
 
 # MLflow tells of each step of making a store, and sets this itself when it is imported.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -19,8 +20,12 @@ __all__ = [
     "RunRecorder",
     "Store",
     "StoreError",
+    "find_run",
     "open_store",
     "provenance_tags",
+    "read_store",
+    "recorded_epochs",
+    "recorded_losses",
     "runs_of_sweep",
     "source_hash",
 ]

@@ -14,14 +14,16 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
+from sgdprobe.refusal import Refusal
 from sgdprobe.tracking.processes import is_dead
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 
 
-class StoreError(RuntimeError):
-    """The store can't be used; the message says which and why, on one line."""
+class StoreError(Refusal):
+    """The store can't be used; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,20 @@ def default_uri() -> str:
     return f"sqlite:///{PROJECT_ROOT / 'mlflow.db'}"
 
 
+def store_uri(uri: str | None) -> str:
+    """The address of the store that is meant: given, or set for MLflow, or the default."""
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
+
+
+def read_store(uri: str | None) -> MlflowClient:
+    """A client of a store that exists. Raises StoreError."""
+    uri = store_uri(uri)
+    file = _sqlite_file(uri)
+    if file is not None and not file.exists():
+        raise StoreError(f"{file} is not there: no run was recorded yet")
+    return MlflowClient(tracking_uri=uri)
+
+
 def open_store(uri: str | None, experiment: str) -> Store:
     """The store with the experiment in it, both made if need be; dead runs marked KILLED.
 
@@ -54,7 +70,7 @@ def open_store(uri: str | None, experiment: str) -> Store:
     same moment: MLflow can't make one sqlite store twice at once, so a file lock lets them in
     one by one. Raises StoreError.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
+    uri = store_uri(uri)
     try:
         # MLflow writes the working directory into what it makes.
         with _alone(uri), contextlib.chdir(PROJECT_ROOT):
@@ -71,7 +87,7 @@ def open_store(uri: str | None, experiment: str) -> Store:
             else:
                 number = found.experiment_id
             _bury(client, number)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise StoreError(f"the store {uri} can't be used: {str(error).splitlines()[0]}") from error
     return Store(uri, experiment, number)
 
