@@ -97,7 +97,7 @@ def save(file: Path, standing: Standing) -> None:
 def restore(file: Path) -> Standing | None:
     """The standing in a file, or None where there is none, or none that can be read."""
     try:
-        with np.load(file, allow_pickle=False) as content:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
             facts = json.loads(str(content["facts"]))
             epochs = _epochs(facts["epochs"], content["earlier"])
             checkpoint = Checkpoint(
