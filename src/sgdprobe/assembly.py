@@ -1,12 +1,16 @@
 """From settings and data to what training needs: examples, network, random streams, length."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from sgdprobe.data import Dataset, load
 from sgdprobe.nn import Examples, Network, initial_params, updates_per_epoch
+from sgdprobe.nn.functions import Array
 from sgdprobe.settings import Settings, check_against_data
+
+Params = dict[str, Array]
 
 
 def load_data(settings: Settings) -> Dataset:
@@ -25,6 +29,15 @@ class Splits:
     validation: Examples | None
 
 
+def seen(settings: Settings, data: Dataset) -> Dataset:
+    """What training sees: without the pixels that are 0 in every image, if that makes an x of 0.
+
+    An input that is always 0 adds nothing and its weights get no gradient: leaving it out changes
+    rounding only, and saves a twelfth of the work on MNIST.
+    """
+    return data.packed if settings.data.scale == "standard" else data.trimmed
+
+
 def splits(settings: Settings, data: Dataset) -> Splits:
     """The examples, scaled as asked for; held out are the last training images."""
     factor, offset = 1.0, 0.0
@@ -33,6 +46,7 @@ def splits(settings: Settings, data: Dataset) -> Splits:
     elif settings.data.scale == "standard":
         mean, std = data.pixel_mean_and_std
         factor, offset = 1 / std, mean / std
+    data = seen(settings, data)
 
     def examples(images: np.ndarray, labels: np.ndarray) -> Examples:
         return Examples(images, labels, factor=factor, offset=offset, dtype=settings.dtype)
@@ -65,13 +79,30 @@ def random_streams(seed: int) -> dict[str, np.random.Generator]:
     return {p: np.random.default_rng(s) for p, s in zip(purposes, seeds, strict=True)}
 
 
-def build(settings: Settings, data: Dataset, rng: np.random.Generator) -> Network:
-    """The network with its initial weights."""
+def first_params(settings: Settings, data: Dataset, rng: np.random.Generator) -> Params:
+    """The initial weights, those of all pixels."""
     sizes = (data.pixels, *settings.network.hidden, data.classes)
-    init, network = settings.init, settings.network
+    init = settings.init
+    return initial_params(rng, sizes, scheme=init.scheme, scale=init.scale, dtype=settings.dtype)
+
+
+def build(settings: Settings, data: Dataset, params: Params) -> Network:
+    """The network with these weights, on the pixels that `splits` hands out."""
+    network = settings.network
     return Network(
-        initial_params(rng, sizes, scheme=init.scheme, scale=init.scale, dtype=settings.dtype),
+        params | {"W1": params["W1"][_rows(settings, data)]},
         activation=network.activation,
         softmax_over=network.softmax_over,
         loss=network.loss,
     )
+
+
+def whole_params(settings: Settings, data: Dataset, first: Params, network: Network) -> Params:
+    """The network's weights, with those of the pixels left out as they were at first."""
+    W1 = first["W1"].copy()
+    W1[_rows(settings, data)] = network.params["W1"]
+    return network.params | {"W1": W1}
+
+
+def _rows(settings: Settings, data: Dataset) -> Any:
+    return slice(None) if settings.data.scale == "standard" else data.lit

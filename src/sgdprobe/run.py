@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sgdprobe.assembly import build, load_data, random_streams, splits, updates_and_epochs
+from sgdprobe.assembly import (
+    build,
+    first_params,
+    load_data,
+    random_streams,
+    splits,
+    updates_and_epochs,
+    whole_params,
+)
 from sgdprobe.checkpoint import CHECKPOINTS, Checkpointer, restore
 from sgdprobe.data import Dataset
 from sgdprobe.nn import Checkpoint, EpochMetrics, train
@@ -124,7 +132,8 @@ def _train(
 ) -> None:
     """Train, recording as it goes; `epochs` grows."""
     streams = random_streams(settings.seed)
-    network = build(settings, data, streams["weights"])
+    first = first_params(settings, data, streams["weights"])
+    network = build(settings, data, first)
     examples = splits(settings, data)
     training = settings.training
     updates, _ = updates_and_epochs(settings, data)
@@ -151,7 +160,7 @@ def _train(
             recorder.epoch(metrics)
             epochs.append(metrics)
             watcher.epoch(metrics)
-        recorder.arrays("weights.npz", network.params)
+        recorder.arrays("weights.npz", whole_params(settings, data, first, network))
     finally:
         if epochs:
             recorder.arrays("losses.npz", {"loss": np.concatenate([m.losses for m in epochs])})

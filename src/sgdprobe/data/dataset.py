@@ -1,7 +1,8 @@
 """Four IDX files as one `Dataset`: training and test images with their labels."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -59,6 +60,32 @@ class Dataset:
         return sha.hexdigest()
 
     @cached_property
+    def lit(self) -> NDArray[np.intp]:
+        """The pixels that are not 0 in every image, in order; 719 of MNIST's 784."""
+        images = self.train_images, self.test_images
+        return np.flatnonzero(np.maximum(*(part.max(axis=0) for part in images)))
+
+    @cached_property
+    def trimmed(self) -> "Dataset":
+        """The same images without the pixels that are 0 in all of them, laid out as in `packed`."""
+        return self._with_images(lambda images: images.take(self.lit, axis=1))
+
+    @cached_property
+    def packed(self) -> "Dataset":
+        """The same images, copied into memory of NumPy's own.
+
+        NumPy asks for huge pages where Python's bytes, which the files were read into, have small
+        ones: a hundred rows from all over the array are then gathered in less than half the time.
+        """
+        return self._with_images(np.copy)
+
+    def _with_images(self, change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> "Dataset":
+        train, test = change(self.train_images), change(self.test_images)
+        for images in (train, test):
+            images.flags.writeable = False
+        return replace(self, train_images=train, test_images=test)
+
+    @cached_property
     def pixel_mean_and_std(self) -> tuple[float, float]:
         """Mean and standard deviation of all pixels of the training images, 0 … 255."""
         counts = np.bincount(self.train_images.ravel(), minlength=256)
@@ -101,7 +128,7 @@ def load(name: str, root: str | None) -> Dataset:
             f"{_find(folder, 't10k-labels', 1)} has the label {test_labels.max()}; "
             f"the training labels are 0 … {classes - 1}"
         )
-    return Dataset(name, _own(train_images), train_labels, _own(test_images), test_labels)
+    return Dataset(name, _rows(train_images), train_labels, _rows(test_images), test_labels)
 
 
 def _find(folder: Path, stem: str, dimensions: int) -> Path:
@@ -116,15 +143,8 @@ def _find(folder: Path, stem: str, dimensions: int) -> Path:
     raise DataError(f"{candidates[0]} is missing (so are its other names, .gz and .idx)")
 
 
-def _own(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The images as rows, copied into memory of NumPy's own; read-only.
-
-    NumPy asks for huge pages where Python's bytes have small ones: a batch, a hundred rows from
-    all over the array, is then gathered in less than half the time.
-    """
-    rows = images.reshape(len(images), -1).copy()
-    rows.flags.writeable = False
-    return rows
+def _rows(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return images.reshape(len(images), -1)
 
 
 def _size(images: NDArray[np.uint8]) -> str:

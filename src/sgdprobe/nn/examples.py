@@ -34,6 +34,8 @@ class Examples:
         self.labels: Labels = labels.astype(np.intp)
         self.factor = factor
         self.offset = offset
+        # As arrays: Python numbers would be converted at each update.
+        self._times, self._minus = np.array(factor, dtype), np.array(offset, dtype)
         self.dtype = dtype
         self._buffers: dict[int, tuple[NDArray[np.uint8], Array, Labels]] = {}
 
@@ -64,7 +66,7 @@ class Examples:
     def _scaled(self, pixels: NDArray[np.uint8], x: Array) -> Array:
         np.copyto(x, pixels)
         if self.factor != 1.0:
-            x *= self.factor
+            x *= self._times
         if self.offset != 0.0:
-            x -= self.offset
+            x -= self._minus
         return x

@@ -7,6 +7,7 @@ updates every layer, a check can walk over all weights, and each still has its n
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -23,18 +24,22 @@ def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Arra
     }
 
 
-@dataclass(frozen=True)
-class Buffers:
-    """The arrays that one pass over n examples writes into; made once for each n.
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer's parameters, and the arrays that a pass over n examples writes into.
 
-    `outputs[k]` is layer k's output h, `deltas[k]` the loss's derivative with respect to its a,
-    `slopes[k]` its activation's derivative; all (n, units of layer k). `ones` : (n,).
+    W : (fan_in, units); b : (units,); dW, db : their gradients; all views into the flat arrays.
+    h : (n, units) its output; delta : (n, units) the loss's derivative with respect to its a;
+    slope : (n, units) its activation's derivative.
     """
 
-    outputs: list[Array]
-    deltas: list[Array]
-    slopes: list[Array]
-    ones: Array
+    W: Array
+    b: Array
+    dW: Array
+    db: Array
+    h: Array
+    delta: Array
+    slope: Array
 
 
 class Network:
@@ -57,44 +62,37 @@ class Network:
         self.params = _views(self.theta, shapes)
         self.grads = _views(self.grad, shapes)
         self.depth = len(shapes) // 2
-        layers = range(1, self.depth + 1)
-        self._W = [self.params[f"W{k}"] for k in layers]
-        self._b = [self.params[f"b{k}"] for k in layers]
-        self._dW = [self.grads[f"W{k}"] for k in layers]
-        self._db = [self.grads[f"b{k}"] for k in layers]
         self.activation = ACTIVATIONS[activation]
         self.softmax_over = softmax_over
         self.error = LOSSES[loss]
-        self._buffers: dict[int, Buffers] = {}
+        self._layers: dict[int, list[Layer]] = {}
+        self._ones: dict[int, Array] = {}
 
-    def buffers(self, n: int) -> Buffers:
-        """The arrays of the last pass over n examples."""
-        if n not in self._buffers:
-            self._buffers[n] = self._new_buffers(n)
-        return self._buffers[n]
+    def layers(self, n: int) -> list[Layer]:
+        """The layers, with the arrays that the last pass over n examples wrote; made once a n."""
+        if n not in self._layers:
+            self._layers[n] = [self._layer(k, n) for k in range(1, self.depth + 1)]
+            self._ones[n] = np.ones(n, self.theta.dtype)
+        return self._layers[n]
 
-    def _new_buffers(self, n: int) -> Buffers:
+    def _layer(self, k: int, n: int) -> Layer:
+        W, b = self.params[f"W{k}"], self.params[f"b{k}"]
         # Column-major for the last layer: its reductions over 10 classes then run along the
         # examples, which is three times as fast, and matmul writes it just as well.
-        def arrays() -> list[Array]:
-            return [
-                np.empty((n, len(b)), b.dtype, order="F" if b is self._b[-1] else "C")
-                for b in self._b
-            ]
-
-        return Buffers(arrays(), arrays(), arrays(), np.ones(n, self.theta.dtype))
+        order: Literal["C", "F"] = "F" if k == self.depth else "C"
+        h, delta, slope = (np.empty((n, len(b)), b.dtype, order) for _ in range(3))
+        return Layer(W, b, self.grads[f"W{k}"], self.grads[f"b{k}"], h, delta, slope)
 
     def scores(self, x: Array) -> Array:
         """What goes into the softmax, a : (n, classes). Overwritten by the next pass over n."""
-        h = x
-        outputs = self.buffers(len(x)).outputs
-        for W, b, out in zip(self._W, self._b, outputs, strict=True):
-            np.matmul(h, W, out=out)
-            out += b
-            if out is not outputs[-1]:
-                self.activation.function(out, out=out)
-            h = out
-        return h
+        *hidden, last = self.layers(len(x))
+        for layer in hidden:
+            a = np.dot(x, layer.W, out=layer.h)
+            a += layer.b
+            x = self.activation.function(a, out=a)
+        a = np.matmul(x, last.W, out=last.h)
+        a += last.b
+        return a
 
     def forward(self, x: Array) -> Array:
         """Y : (n, classes), after the softmax. Overwritten by the next pass over n."""
@@ -111,18 +109,17 @@ class Network:
         x : (n, pixels); t : (n,) integer labels. `grad` is overwritten by the next call.
         """
         y = self.forward(x)
-        buffers = self.buffers(len(x))
-        inputs = [x, *buffers.outputs]
-        delta = buffers.deltas[-1]
+        layers, ones = self.layers(len(x)), self._ones[len(x)]
+        delta = layers[-1].delta
         loss = self.error.backward(y, t, self.softmax_over, delta)
-        for k in reversed(range(self.depth)):
-            np.matmul(inputs[k].T, delta, out=self._dW[k])
-            # A product with ones sums over the batch in half the time of add.reduce.
-            np.matmul(buffers.ones, delta, out=self._db[k])
-            if k > 0:
-                delta = np.matmul(delta, self._W[k].T, out=buffers.deltas[k - 1])
-                self.activation.derivative(inputs[k], buffers.slopes[k - 1])
-                delta *= buffers.slopes[k - 1]
+        for k in range(self.depth - 1, 0, -1):
+            layer, below = layers[k], layers[k - 1]
+            np.dot(below.h.T, delta, out=layer.dW)
+            np.dot(ones, delta, out=layer.db)
+            delta = np.dot(delta, layer.W.T, out=below.delta)
+            delta *= self.activation.derivative(below.h, out=below.slope)
+        np.dot(x.T, delta, out=layers[0].dW)
+        np.dot(ones, delta, out=layers[0].db)
         return loss, self.grad
 
     def accuracy(self, x: Array, t: Labels) -> float:

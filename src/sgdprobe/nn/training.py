@@ -115,10 +115,11 @@ def _descend(
     gradient_of = GRADIENTS[gradient]
     # A run that diverges overflows on its way; that it did is seen in its loss.
     with np.errstate(over="ignore", invalid="ignore"):
+        rate = np.array(learning_rate, network.theta.dtype)
         for mask in masks:
             x, t = examples.batch(mask)
             loss, grad = gradient_of(network, x, t)
-            grad *= learning_rate
+            grad *= rate
             network.theta -= grad
             yield loss
             if not math.isfinite(loss):

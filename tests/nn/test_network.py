@@ -1,0 +1,182 @@
+"""A network built from given weights: its outputs, its loss, its gradient."""
+
+import math
+
+import numpy as np
+import pytest
+
+from sgdprobe.nn import ACTIVATIONS, LOSSES, SOFTMAX_AXIS, Network, initial_params
+from sgdprobe.nn.functions import Array, Labels
+
+X = np.eye(2)  # two examples of two pixels: x @ W is W itself
+T = np.array([0, 1])
+SCORES = [[0.0, math.log(2)], [math.log(3), math.log(4)]]  # exp of these: 1 2 / 3 4
+GUARD = 1e-6  # what the 1e-7 added to y, of 0.1 and more here, can change
+DTYPES = ["float32", "float64"]
+
+
+def no_hidden_layer(W: list[list[float]], dtype: str = "float64") -> dict[str, Array]:
+    return {"W1": np.array(W, dtype), "b1": np.zeros(len(W[0]), dtype)}
+
+
+def drawn(
+    hidden: tuple[int, ...] = (5, 4), scale: float = 1.0, dtype: str = "float64"
+) -> dict[str, Array]:
+    rng = np.random.default_rng(0)
+    return initial_params(rng, (6, *hidden, 3), scheme="normal", scale=scale, dtype=dtype)
+
+
+def batch(n: int, dtype: str = "float64") -> tuple[Array, Labels]:
+    rng = np.random.default_rng(1)
+    return rng.random((n, 6)).astype(dtype), rng.integers(0, 3, n)
+
+
+def test_the_softmax_over_each_sample_by_hand() -> None:
+    network = Network(no_hidden_layer(SCORES))
+    np.testing.assert_allclose(network.forward(X), [[1 / 3, 2 / 3], [3 / 7, 4 / 7]], rtol=1e-14)
+    loss, _ = network.gradient(X, T)
+    assert loss == pytest.approx(-math.log(1 / 3 * 4 / 7) / 2, rel=GUARD)
+    # delta = (y - t) / 2; dW1 = x.T @ delta is delta itself, db1 its column sums.
+    delta = [[-1 / 3, 1 / 3], [3 / 14, -3 / 14]]
+    np.testing.assert_allclose(network.grads["W1"], delta, atol=GUARD)
+    np.testing.assert_allclose(network.grads["b1"], [-5 / 42, 5 / 42], atol=GUARD)
+
+
+def test_the_notes_softmax_over_the_batch_by_hand() -> None:
+    network = Network(no_hidden_layer(SCORES), softmax_over="batch")
+    np.testing.assert_allclose(network.forward(X), [[0.1, 0.2], [0.3, 0.4]], rtol=1e-14)
+    loss, _ = network.gradient(X, T)
+    assert loss == pytest.approx(-math.log(0.1 * 0.4) / 2, rel=GUARD)
+    # All of y sums to 1, and so do both samples' shares of 1/2: delta = y - t / 2.
+    delta = [[-0.4, 0.2], [0.3, -0.1]]
+    np.testing.assert_allclose(network.grads["W1"], delta, atol=GUARD)
+    np.testing.assert_allclose(network.grads["b1"], [-0.1, 0.1], atol=GUARD)
+
+
+def test_mean_squared_error_by_hand() -> None:
+    # One example, y = (1/4, 3/4), t = (1, 0): loss 1/2 (9/16 + 9/16) = 9/16.
+    # dL/dy = y - t = (-3/4, 3/4); dL/da = y (dL/dy - sum(dL/dy y)), with sum = -3/16 + 9/16 = 3/8:
+    # (1/4 · -9/8, 3/4 · 3/8) = (-9/32, 9/32).
+    network = Network(no_hidden_layer([[0.0, math.log(3)]]), loss="mean_squared_error")
+    loss, grad = network.gradient(np.array([[1.0]]), np.array([0]))
+    assert loss == pytest.approx(9 / 16)
+    np.testing.assert_allclose(grad, [-9 / 32, 9 / 32, -9 / 32, 9 / 32], rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("over", "nothing_known"), [("sample", math.log(10)), ("batch", math.log(100 * 10))]
+)
+def test_a_network_of_zeros_gives_every_class_the_same(over: str, nothing_known: float) -> None:
+    network = Network(no_hidden_layer([[0.0] * 10] * 6), softmax_over=over)
+    x, _ = batch(100)
+    # y + 1e-7 is y (1 + 1e-6) for y = 1/10, and y (1 + 1e-4) for y = 1/1000.
+    assert network.loss(x, np.arange(100) % 10) == pytest.approx(nothing_known, abs=1.1e-4)
+
+
+def test_hidden_layers_by_a_plain_loop() -> None:
+    params, (x, t) = drawn(), batch(7)
+    h = x
+    for k in (1, 2):
+        h = np.tanh(h @ params[f"W{k}"] + params[f"b{k}"])
+    scores = h @ params["W3"] + params["b3"]
+    network = Network(params, activation="tanh")
+    np.testing.assert_allclose(network.scores(x), scores, rtol=1e-12)
+    y = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(network.forward(x), y, rtol=1e-12)
+    assert network.accuracy(x, t) == np.mean(scores.argmax(axis=1) == t)
+
+
+def test_accuracy_by_hand() -> None:
+    network = Network(no_hidden_layer([[1.0, 2.0, 0.0], [5.0, 4.0, 3.0]]))
+    assert [network.accuracy(X, np.array(t)) for t in ([1, 0], [1, 2], [2, 2])] == [1.0, 0.5, 0.0]
+
+
+@pytest.mark.parametrize("over", sorted(SOFTMAX_AXIS))
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_the_loss_is_the_same_however_it_is_asked_for(name: str, over: str) -> None:
+    network, (x, t) = Network(drawn(), softmax_over=over, loss=name), batch(7)
+    loss, _ = network.gradient(x, t)
+    assert network.loss(x, t) == pytest.approx(loss, rel=1e-14)
+    assert network.loss(x, np.eye(3, dtype=int)[t]) == pytest.approx(loss, rel=1e-14)
+    assert LOSSES[name].function(network.forward(x), t) == pytest.approx(loss, rel=1e-14)
+
+
+def test_weights_are_copied_and_named_views_of_theta() -> None:
+    given = drawn()
+    network = Network(given)
+    network.theta += 1.0
+    for name, values in network.params.items():
+        np.testing.assert_array_equal(values, given[name] + 1.0, err_msg=name)
+    assert network.theta.size == sum(values.size for values in given.values())
+    assert {name: g.shape for name, g in network.grads.items()} == {
+        name: values.shape for name, values in given.items()
+    }
+
+
+def test_the_flat_gradient_lies_as_theta_does() -> None:
+    network, (x, t) = Network(drawn()), batch(7)
+    before = network.theta.copy()
+    _, grad = network.gradient(x, t)
+    np.testing.assert_array_equal(
+        grad, np.concatenate([network.grads[name].ravel() for name in network.params])
+    )
+    assert grad.any()
+    np.testing.assert_array_equal(network.theta, before)
+
+
+@pytest.mark.parametrize("over", sorted(SOFTMAX_AXIS))
+def test_batches_of_changing_sizes_do_not_mix(over: str) -> None:
+    network = Network(drawn(), softmax_over=over)
+    for n in (5, 3, 5, 1, 3):
+        x, t = batch(n)
+        loss, grad = network.gradient(x, t)
+        fresh_loss, fresh_grad = Network(drawn(), softmax_over=over).gradient(x, t)
+        assert loss == fresh_loss
+        np.testing.assert_array_equal(grad, fresh_grad)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_the_float_type_is_kept(activation: str, loss: str, dtype: str) -> None:
+    network = Network(drawn(dtype=dtype), activation=activation, loss=loss)
+    x, t = batch(7, dtype)
+    _, grad = network.gradient(x, t)
+    kept = [network.theta, grad, network.forward(x), network.params["W1"], network.grads["b3"]]
+    assert {array.dtype.name for array in kept} == {dtype}
+    wide = Network(drawn(), activation=activation, loss=loss)
+    wide.gradient(*batch(7))
+    assert grad.any()
+    np.testing.assert_allclose(grad, wide.grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("over", sorted(SOFTMAX_AXIS))
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_raw_pixels_and_wide_weights_give_numbers_and_no_warning(
+    activation: str, loss: str, over: str, dtype: str
+) -> None:
+    # The notes' sums have a standard deviation of thousands; through identity and relu the scores
+    # grow to 10^5. A warning would fail the test.
+    rng = np.random.default_rng(0)
+    params = initial_params(rng, (784, 50, 100, 10), scheme="normal", scale=1.0, dtype=dtype)
+    x = rng.integers(0, 256, (100, 784)).astype(dtype)
+    network = Network(params, activation=activation, softmax_over=over, loss=loss)
+    value, grad = network.gradient(x, rng.integers(0, 10, 100))
+    assert 0 < value <= -math.log(1e-7) * (1 + 1e-6)
+    assert np.isfinite(grad).all()
+    # What sums to one: each of the 100 rows, or all of them together.
+    whole = {"sample": 100.0, "batch": 1.0}[over]
+    assert float(network.forward(x).sum()) == pytest.approx(whole, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("t", "loss"), [([0, 1], 0.0), ([1, 0], 7 * math.log(10))])
+def test_scores_of_1e30_right_and_wrong(dtype: str, t: list[int], loss: float) -> None:
+    network = Network(no_hidden_layer([[1e30, -1e30], [-1e30, 1e30]], dtype))
+    found, grad = network.gradient(X.astype(dtype), np.array(t))
+    assert found == pytest.approx(loss, abs=1e-5)
+    # Sure and right, there is nothing to learn; sure and wrong, y = 0 of the true class teaches
+    # nothing either, for the guard's sake.
+    np.testing.assert_allclose(grad, np.zeros(6), atol=1e-6)
