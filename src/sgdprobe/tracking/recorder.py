@@ -1,10 +1,12 @@
 """One run in MLflow, written while it happens by the process that trains it."""
 
 import math
+import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +23,27 @@ from sgdprobe.nn.functions import Array
 from sgdprobe.settings import Settings, shown
 from sgdprobe.tracking.processes import process_tags
 from sgdprobe.tracking.store import Store
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Hold back Ctrl-C and SIGTERM until a write has ended.
+
+    In the middle of one they would leave the store locked, by the very process that then wants to
+    mark its run KILLED.
+    """
+    held: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, lambda number, _frame: held.append(number))
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, previous[number])
+        for late in held[:1]:
+            signal.raise_signal(late)
 
 
 class RunRecorder:
@@ -54,6 +77,7 @@ class RunRecorder:
         self._client.log_inputs(self.run_id, datasets=[DatasetInput(record, [context])])
         self.text("settings.yaml", settings_yaml(settings))
 
+    @_whole()
     def epoch(self, metrics: EpochMetrics) -> None:
         """One point of every metric, at step = epoch. Symptoms that are no numbers stay out."""
         now = int(time.time() * 1000)
@@ -70,6 +94,7 @@ class RunRecorder:
         ]
         self._client.log_batch(self.run_id, metrics=points)
 
+    @_whole()
     def arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Arrays as an artifact in NumPy's own format: `np.load` opens it."""
         with tempfile.TemporaryDirectory() as folder:
@@ -77,10 +102,12 @@ class RunRecorder:
             np.savez(path, allow_pickle=False, **arrays)
             self._client.log_artifact(self.run_id, str(path))
 
+    @_whole()
     def text(self, name: str, content: str) -> None:
         """A text artifact."""
         self._client.log_text(self.run_id, content, name)
 
+    @_whole()
     def figure(self, name: str, figure: Any) -> None:
         """A matplotlib figure as an artifact; the ending of the name says in which format."""
         self._client.log_figure(self.run_id, figure, name)
@@ -88,6 +115,7 @@ class RunRecorder:
     def __enter__(self) -> "RunRecorder":
         return self
 
+    @_whole()
     def __exit__(
         self,
         kind: type[BaseException] | None,
