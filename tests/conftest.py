@@ -245,6 +245,6 @@ def points() -> "Callable[[str, Run], dict[str, list[tuple[int, float]]]]":
 
 
 @pytest.fixture(scope="session")
-def artifacts() -> "Callable[[Run], Path]":
-    """The folder of a run's artifacts."""
-    return lambda run: Path(unquote(urlsplit(run.info.artifact_uri).path))
+def artifacts(project: Path) -> "Callable[[Run], Path]":
+    """The folder of a run's artifacts; in the project's own store its place is relative."""
+    return lambda run: project / unquote(urlsplit(run.info.artifact_uri).path)

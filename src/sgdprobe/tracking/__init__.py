@@ -7,10 +7,19 @@ import os
 # It reads this when it is imported, so it stands above the imports.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+from sgdprobe.tracking.claims import claim
 from sgdprobe.tracking.find import find_run, recorded_epochs, recorded_losses
 from sgdprobe.tracking.provenance import provenance_tags, source_hash
 from sgdprobe.tracking.recorder import RunRecorder
-from sgdprobe.tracking.store import Store, StoreError, open_store, read_store, runs_of_sweep
+from sgdprobe.tracking.results import finished_runs, last_epochs, tags_of, typical_seconds
+from sgdprobe.tracking.store import (
+    Store,
+    StoreError,
+    known_store,
+    open_store,
+    read_store,
+    runs_of_sweep,
+)
 
 # MLflow tells of each step of making a store, and sets this itself when it is imported.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -20,7 +29,11 @@ __all__ = [
     "RunRecorder",
     "Store",
     "StoreError",
+    "claim",
     "find_run",
+    "finished_runs",
+    "known_store",
+    "last_epochs",
     "open_store",
     "provenance_tags",
     "read_store",
@@ -28,4 +41,6 @@ __all__ = [
     "recorded_losses",
     "runs_of_sweep",
     "source_hash",
+    "tags_of",
+    "typical_seconds",
 ]

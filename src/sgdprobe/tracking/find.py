@@ -9,6 +9,7 @@ from mlflow.entities import Run
 
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.settings import SettingsError
+from sgdprobe.tracking.store import at_root
 
 MANY = 10
 
@@ -55,10 +56,10 @@ def recorded_epochs(client: MlflowClient, run: Run) -> list[EpochMetrics]:
 
 def recorded_losses(client: MlflowClient, run: Run) -> np.ndarray | None:
     """The loss at every update, or None where it was not recorded."""
-    files = {item.path for item in client.list_artifacts(run.info.run_id)}
-    if "losses.npz" not in files:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
+    with at_root(), tempfile.TemporaryDirectory() as folder:
+        files = {item.path for item in client.list_artifacts(run.info.run_id)}
+        if "losses.npz" not in files:
+            return None
         path = client.download_artifacts(run.info.run_id, "losses.npz", folder)
         with np.load(Path(path), allow_pickle=False) as content:
             return np.asarray(content["loss"])

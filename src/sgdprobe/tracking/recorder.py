@@ -22,7 +22,7 @@ from sgdprobe.nn import EpochMetrics
 from sgdprobe.nn.functions import Array
 from sgdprobe.settings import Settings, shown
 from sgdprobe.tracking.processes import process_tags
-from sgdprobe.tracking.store import Store
+from sgdprobe.tracking.store import Store, at_root
 
 
 @contextmanager
@@ -38,7 +38,8 @@ def _whole() -> Iterator[None]:
     for number in numbers:
         signal.signal(number, lambda number, _frame: held.append(number))
     try:
-        yield
+        with at_root():
+            yield
     finally:
         for number in numbers:
             signal.signal(number, previous[number])
