@@ -10,6 +10,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 from sgdprobe.tracking.find import find_run, recorded_epochs, recorded_losses
 from sgdprobe.tracking.provenance import provenance_tags, source_hash
 from sgdprobe.tracking.recorder import RunRecorder
+from sgdprobe.tracking.results import Evidence, Result, recorded_evidence, recorded_results
 from sgdprobe.tracking.store import Store, StoreError, open_store, read_store, runs_of_sweep
 
 # MLflow tells of each step of making a store, and sets this itself when it is imported.
@@ -17,6 +18,8 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 __all__ = [
+    "Evidence",
+    "Result",
     "RunRecorder",
     "Store",
     "StoreError",
@@ -25,7 +28,9 @@ __all__ = [
     "provenance_tags",
     "read_store",
     "recorded_epochs",
+    "recorded_evidence",
     "recorded_losses",
+    "recorded_results",
     "runs_of_sweep",
     "source_hash",
 ]
