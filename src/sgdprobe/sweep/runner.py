@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 MAX_KILLS = 2
 
 
-def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
+def run_sweep(plan: Plan, known: Mapping[str, Settings] | None) -> int:
     """Run all jobs and show a table; 0 if every run finished, else 1.
 
-    known : recipes by name, to mark the runs that are one of them.
+    known : recipes by name, to mark the runs that are one of them; None for no table.
     """
     first = plan.jobs[0].settings
     warm_up = threading.Thread(target=start_workers, args=(first, len(plan.jobs)))
@@ -56,7 +56,8 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
     with _tidy(stores.values()), SweepProgress(len(plan.jobs), console) as progress:
         for outcome in fan_out(tasks, first.sweep, plan.sweep):
             progress.add(outcome)
-    console.print(result_table(plan, progress.outcomes, known))
+    if known is not None:
+        console.print(result_table(plan, progress.outcomes, known))
     done = len(plan.jobs) - progress.failed
     took = f"in {time.perf_counter() - started:.1f} s"
     console.print(f"sweep {plan.sweep}: {done} done, {progress.failed} failed, {took}")
