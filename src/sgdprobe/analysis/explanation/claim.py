@@ -29,7 +29,7 @@ class Claim:
         if reach is None:
             spread = float(np.std(measured, ddof=1)) * np.sqrt(1 + 1 / n)
             reach = float(spread * student_t.ppf((1 + LEVEL) / 2, n - 1))
-        return mean - reach, mean + reach
+        return max(mean - reach, 0.0), min(mean + reach, 1.0)
 
     def holds(self, measured: Array) -> bool:
         """Whether the runs reproduce the claim."""
