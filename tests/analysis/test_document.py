@@ -1,9 +1,17 @@
 """One page, as Markdown and as HTML."""
 
-from sgdprobe.analysis.explanation.document import Heading, Items, Picture, Table, Text, html
+from sgdprobe.analysis.explanation.document import (
+    Block,
+    Heading,
+    Items,
+    Picture,
+    Table,
+    Text,
+    html,
+)
 from sgdprobe.analysis.explanation.document import markdown as to_markdown
 
-PAGE = [
+PAGE: list[Block] = [
     Heading("a < b", 1),
     Text("**+1.00 [−0.50, +2.50]** of `[50,100]`, see [+1.00 [−0.50, +2.50]](#cell-01)"),
     Items(["one", "two"]),

@@ -103,16 +103,12 @@ def shares(facts: Facts) -> list[Block]:
         for i in facts.by_share
     ]
     total = ["sum", "", f"**{points(facts.gap)}**", "", "", ""]
-    waterfall = (
-        f"From {first} to {second}: "
-        + ", ".join(f"{facts.names[i]} {points(facts.shares[i])}" for i in facts.by_share)
-        + " points."
-    )
+    steps = ", ".join(f"{facts.names[i]} {points(facts.shares[i])}" for i in facts.by_share)
     return [
         Heading("Shares of the gap"),
         Picture(
             "waterfall.svg",
-            waterfall,
+            f"From {first} to {second}: {steps} points.",
             "Shapley shares: each factor's credit, mean over all orders of making the changes.",
         ),
         Table(

@@ -35,6 +35,8 @@ def _panels(count: int, height: float = 2.6) -> tuple[Figure, list[Axes]]:
     axes = list(grid.ravel())
     for empty in axes[count:]:
         empty.remove()
+    for lowest in axes[max(count - COLUMNS, 0) : count]:
+        lowest.tick_params(labelbottom=True)
     return figure, axes[:count]
 
 
@@ -118,7 +120,7 @@ def interaction_plot(y: Array, names: Sequence[str], levels: Sequence[tuple[str,
                 (0, 1), values.mean(axis=-1), yerr=effects.half_width(values), fmt=marker,
                 color=colour, capsize=3, label=f"{levels[j][level]}",
             )  # fmt: skip
-        axes.set_xticks((0, 1), ["first's", "second's"])
+        axes.set_xticks((0, 1), ["before", "after"])
         axes.set_xlim(-0.3, 1.3)
         axes.set_title(f"{names[i]}: {' → '.join(levels[i])}", fontsize=8)
         axes.legend(title=names[j], fontsize=7, title_fontsize=7, loc="best")
@@ -134,7 +136,7 @@ def ladder_plot(y: Array, names: Sequence[str]) -> Figure:
     left, right = figure.subplots(1, 2)
     _lattice(left, y.mean(axis=-1))
     shares, first, second = (
-        values.mean(axis=1)
+        100 * values.mean(axis=1)
         for values in (
             effects.shapley(y),
             effects.alone_from_first(y),
@@ -142,9 +144,8 @@ def ladder_plot(y: Array, names: Sequence[str]) -> Figure:
         )
     )
     for row in range(len(names)):
-        least, most = effects.least_and_most(y, row)
-        right.plot([least.credit.mean, most.credit.mean], [row, row], color=GREY, linewidth=5,
-                   alpha=0.4, solid_capstyle="butt")  # fmt: skip
+        ends = [100 * end.credit.mean for end in effects.least_and_most(y, row)]
+        right.plot(ends, [row, row], color=GREY, linewidth=5, alpha=0.4, solid_capstyle="butt")
     rows = range(len(names))
     right.plot(shares, rows, "o", color=BLACK, label="Shapley share", zorder=4)
     right.plot(first, rows, ">", color=BLUE, label="first change of all", zorder=3)
@@ -152,8 +153,7 @@ def ladder_plot(y: Array, names: Sequence[str]) -> Figure:
     right.axvline(0, color=BLACK, linewidth=0.8)
     right.set_yticks(rows, names)
     right.invert_yaxis()
-    right.set_xlabel("credit, least to most")
-    right.xaxis.set_major_formatter(PercentFormatter(1.0))
+    right.set_xlabel("credit in points, least to most")
     right.legend(fontsize=8, loc="best")
     _plain(right)
     return figure
