@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from sgdprobe.tracking import Store
 
 
-def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
+def run_sweep(plan: Plan, known: Mapping[str, Settings] | None) -> int:
     """Run all jobs of a plan and tell about them. Returns the exit code.
 
-    known : recipes to recognise in the table.
+    known : recipes to recognise in the table; None for no table.
     """
     settings = plan.jobs[0].settings
     # Workers import and load while this process prepares the store.
@@ -38,7 +38,7 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
     if plan.merged:
         console.print(f"{plan.merged} duplicates merged")
     if settings.sweep.dry_run:
-        return tell_plan(plan, known, console)
+        return tell_plan(plan, console)
     stores = {name: open_store(settings.tracking.uri, name) for name in _experiments(plan)}
     tasks = _tasks(plan, stores)
     done = done_before(tasks) if settings.sweep.resume else {}
@@ -54,7 +54,8 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
             if progress.failed and settings.sweep.fail_fast:
                 stop_workers(stores.values())
                 break
-    console.print(result_table(plan, progress.outcomes, known))
+    if known is not None:
+        console.print(result_table(plan, progress.outcomes, known))
     took = f"in {duration(time.perf_counter() - started)}"
     console.print(f"sweep {plan.sweep}: {progress.counts()}, {took}", soft_wrap=True)
     for store in stores.values():
@@ -62,7 +63,7 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
     return 1 if progress.failed else 0
 
 
-def tell_plan(plan: Plan, known: Mapping[str, Settings], console: Console) -> int:
+def tell_plan(plan: Plan, console: Console) -> int:
     """Print what would be run, and how long that takes; nothing is written."""
     from sgdprobe.tracking import known_store
 

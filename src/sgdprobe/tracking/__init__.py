@@ -8,6 +8,7 @@ import os
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from sgdprobe.tracking.claims import claim
+from sgdprobe.tracking.evidence import Evidence, Result, recorded_evidence, recorded_results
 from sgdprobe.tracking.find import find_run, recorded_epochs, recorded_losses
 from sgdprobe.tracking.provenance import provenance_tags, source_hash
 from sgdprobe.tracking.recorder import RunRecorder
@@ -26,6 +27,8 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 __all__ = [
+    "Evidence",
+    "Result",
     "RunRecorder",
     "Store",
     "StoreError",
@@ -38,7 +41,9 @@ __all__ = [
     "provenance_tags",
     "read_store",
     "recorded_epochs",
+    "recorded_evidence",
     "recorded_losses",
+    "recorded_results",
     "runs_of_sweep",
     "source_hash",
     "tags_of",

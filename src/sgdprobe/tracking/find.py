@@ -54,12 +54,12 @@ def recorded_epochs(client: MlflowClient, run: Run) -> list[EpochMetrics]:
     return [EpochMetrics(step, 0, loss[step], train[step], test[step]) for step in sorted(loss)]
 
 
-def recorded_losses(client: MlflowClient, run: Run) -> np.ndarray | None:
+def recorded_losses(client: MlflowClient, run_id: str) -> np.ndarray | None:
     """The loss at every update, or None where it was not recorded."""
     with at_root(), tempfile.TemporaryDirectory() as folder:
-        files = {item.path for item in client.list_artifacts(run.info.run_id)}
+        files = {item.path for item in client.list_artifacts(run_id)}
         if "losses.npz" not in files:
             return None
-        path = client.download_artifacts(run.info.run_id, "losses.npz", folder)
+        path = client.download_artifacts(run_id, "losses.npz", folder)
         with np.load(Path(path), allow_pickle=False) as content:
             return np.asarray(content["loss"])
