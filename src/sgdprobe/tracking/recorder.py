@@ -22,7 +22,7 @@ from sgdprobe.nn import EpochMetrics
 from sgdprobe.nn.functions import Array
 from sgdprobe.settings import Settings, shown
 from sgdprobe.tracking.processes import process_tags
-from sgdprobe.tracking.store import Store, at_root
+from sgdprobe.tracking.store import Store, alone, at_root
 
 
 @contextmanager
@@ -58,6 +58,7 @@ class RunRecorder:
         self, store: Store, name: str, settings: Settings, data: Dataset, tags: Mapping[str, str]
     ) -> None:
         self._client = store.client()
+        self._uri = store.uri
         self.settings = settings
         self.run_id: str = self._client.create_run(
             store.experiment_id, run_name=name, tags={**tags, **process_tags()}
@@ -75,7 +76,8 @@ class RunRecorder:
             profile=f'{{"train": {len(data.train_images)}, "test": {len(data.test_images)}}}',
         )
         context = InputTag(MLFLOW_DATASET_CONTEXT, "training and test")
-        self._client.log_inputs(self.run_id, datasets=[DatasetInput(record, [context])])
+        with alone(self._uri):  # the first run of an experiment also adds the dataset itself
+            self._client.log_inputs(self.run_id, datasets=[DatasetInput(record, [context])])
         self.text("settings.yaml", settings_yaml(settings))
 
     @_whole()

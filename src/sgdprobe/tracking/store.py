@@ -83,7 +83,7 @@ def open_store(uri: str | None, experiment: str) -> Store:
     uri = store_uri(uri)
     try:
         # MLflow writes the working directory into what it makes.
-        with _alone(uri), at_root():
+        with alone(uri), at_root():
             _make_file(uri)
             client = MlflowClient(tracking_uri=uri)
             found = client.get_experiment_by_name(experiment)
@@ -173,8 +173,8 @@ def _bury(client: MlflowClient, experiment_id: str) -> None:
 
 
 @contextlib.contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    """Hold this machine's lock for a store."""
+def alone(uri: str) -> Iterator[None]:
+    """Hold this machine's lock for a store, for what MLflow can't do in two processes at once."""
     name = f"sgdprobe-{os.getuid()}-{sha256(uri.encode()).hexdigest()[:16]}.lock"
     with FileLock(Path(tempfile.gettempdir()) / name):
         yield
