@@ -191,10 +191,10 @@ def parts(data: Dataset) -> tuple[Network, Examples, Examples]:
     return Case().network(), Case().examples(data), test
 
 
-def symptoms_share(data: Dataset, blocks: int) -> Spread:
+def symptoms_share(data: Dataset, blocks: int, updates: int) -> Spread:
     """The share of an epoch, evaluation included, that its symptoms take."""
     network, examples, test = parts(data)
-    masks = epoch_masks(np.random.default_rng(0))
+    masks = epoch_masks(np.random.default_rng(0), updates)
     probe = np.arange(BATCH_SIZE)
 
     def epoch() -> None:
@@ -229,13 +229,13 @@ def memory() -> dict[str, float]:
     }
 
 
-def allocated(data: Dataset) -> dict[str, int]:
-    """Bytes that an epoch's loop holds at most beyond what it began with, and at its end.
+def allocated(data: Dataset, updates: int) -> dict[str, int]:
+    """Bytes that the loop holds at most beyond what it began with, and at its end.
 
     NumPy tells tracemalloc of every array, so an array of a batch's size could not hide.
     """
     network, examples, _ = parts(data)
-    masks = epoch_masks(np.random.default_rng(0))
+    masks = epoch_masks(np.random.default_rng(0), updates)
     tracemalloc.start()
     try:
         descend(network, examples, masks)
@@ -259,7 +259,10 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     chosen = options()
-    blocks, chunks = (2, CHUNKS[:1]) if chosen.quick else (chosen.blocks, CHUNKS)
+    blocks, updates = chosen.blocks, UPDATES
+    chunks: Sequence[int] = CHUNKS
+    if chosen.quick:
+        blocks, updates, chunks = 2, 60, CHUNKS[:1]
     pin(chosen.core)
     say = console().print
     with threadpool_limits(1, "blas"):
@@ -269,12 +272,12 @@ def main() -> int:
         say(update_table(rows))
         evaluated = evaluation(data, blocks, chunks)
         say(evaluation_table(evaluated))
-        share = symptoms_share(data, blocks)
-        held = allocated(data)
+        share = symptoms_share(data, blocks, updates)
+        held = allocated(data, updates)
     say(f"symptoms: {100 * share.median:.2f} % of an epoch")
     say(f"memory, MB: {', '.join(f'{name} {mb:.0f}' for name, mb in used.items())}")
     say(
-        f"{UPDATES} updates allocate at most {held['at most']:,} bytes at a time, "
+        f"{updates} updates allocate at most {held['at most']:,} bytes at a time, "
         f"{held['at the end']:,} at the end; a batch has {BATCH_SIZE * LIT * 4:,}"
     )
     if chosen.out:
