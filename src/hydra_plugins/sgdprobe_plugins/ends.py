@@ -1,9 +1,9 @@
 """The two recipes that explain.py compares, composed."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
@@ -30,11 +30,10 @@ def ends(request: Request) -> tuple[Settings, Settings]:
         if len(_values(word)) != 1:
             raise SettingsError(f"--fix {word}: one value, the same for both recipes, is needed")
     pairs = [_pair(word) for word in request.varied]
-    with _composer() as composer:
-        known = composer.recipes()
-        for name in (request.first, request.second):
-            if name not in known:
-                raise SettingsError(f"{name}: a sweep, not a single run; try {', '.join(known)}")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        _refuse_sweeps(loader, (request.first, request.second))
+        composer = Composer(loader, loader.load_configuration("config", [], RunMode.MULTIRUN))
         (first, _), (second, _) = (
             composer.job([f"experiment={name}", *request.fixed, *(pair[end] for pair in pairs)])
             for end, name in enumerate((request.first, request.second))
@@ -42,12 +41,11 @@ def ends(request: Request) -> tuple[Settings, Settings]:
     return first, second
 
 
-@contextmanager
-def _composer() -> Iterator[Composer]:
-    """A composer outside of `hydra.main`."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        yield Composer(loader, loader.load_configuration("config", [], RunMode.MULTIRUN))
+def _refuse_sweeps(loader: ConfigLoader, names: Sequence[str]) -> None:
+    for name in names:
+        composed = loader.load_configuration("config", [f"experiment={name}"], RunMode.RUN)
+        if composed.hydra.mode == RunMode.MULTIRUN:
+            raise SettingsError(f"{name}: a sweep, and not the single run that is needed")
 
 
 def _pair(word: str) -> Sequence[str]:

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
-from scipy.stats import t as student_t
+from scipy.special import bdtr, stdtrit  # scipy.stats has the same, and takes a second to import
 
 Array = NDArray[np.floating[Any]]
 Cell = tuple[int, ...]
@@ -53,7 +52,12 @@ def half_width(values: Array) -> Array:
     """Half of the 95 % interval of the mean over the last axis."""
     n = values.shape[-1]
     spread: Array = np.std(values, axis=-1, ddof=1)
-    return spread * float(student_t.ppf((1 + LEVEL) / 2, n - 1) / np.sqrt(n))
+    return np.asarray(spread * student_t(n) / np.sqrt(n))
+
+
+def student_t(n: int) -> float:
+    """How many standard errors the 95 % interval of n values reaches to either side."""
+    return float(stdtrit(n - 1, (1 + LEVEL) / 2))
 
 
 def cells(k: int) -> list[Cell]:
@@ -205,7 +209,8 @@ def predictions(y: Array) -> list[Prediction]:
 
 def foretells(found: list[Prediction]) -> bool:
     """Whether so many inside is what a true model would do, 19 times out of 20."""
-    return bool(binom.cdf(sum(each.inside for each in found), len(found), LEVEL) > 1 - LEVEL)
+    inside = sum(each.inside for each in found)
+    return bool(bdtr(inside, len(found), LEVEL) > 1 - LEVEL)  # the binomial distribution
 
 
 def _model(rows: list[Cell]) -> Array:

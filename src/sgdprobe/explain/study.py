@@ -30,9 +30,8 @@ def explain(request: Request, first: Settings, second: Settings) -> int:
     measured = collect(request, design, left_out, keys)
     from sgdprobe.analysis.explanation import verdict, write
 
-    folder = EXPERIMENTS / request.study
-    print(*verdict(measured), sep="\n")
-    print(*write(measured, folder), sep="\n")
+    files = write(measured, EXPERIMENTS / request.study)
+    print(*verdict(measured), *files, sep="\n")
     return 0
 
 

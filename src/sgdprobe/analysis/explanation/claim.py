@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student_t
 
-from sgdprobe.analysis.effects import LEVEL, Array
+from sgdprobe.analysis.effects import Array, student_t
 
 # What was published of a recipe, as a share of the test images.
 PUBLISHED = {"notes": 0.7012}
@@ -27,8 +26,7 @@ class Claim:
         n, mean = len(measured), float(np.mean(measured))
         reach = self.tolerance
         if reach is None:
-            spread = float(np.std(measured, ddof=1)) * np.sqrt(1 + 1 / n)
-            reach = float(spread * student_t.ppf((1 + LEVEL) / 2, n - 1))
+            reach = student_t(n) * float(np.std(measured, ddof=1) * np.sqrt(1 + 1 / n))
         return max(mean - reach, 0.0), min(mean + reach, 1.0)
 
     def holds(self, measured: Array) -> bool:
