@@ -1,12 +1,15 @@
 """From what was typed to `Settings`, by Hydra: the one place where a configuration is composed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import lru_cache
 from typing import Any, NoReturn
 
+from hydra import initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
@@ -99,7 +102,7 @@ class Composer:
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
-        self._loader = loader
+        self.loader = loader
         self._master = master
         self._bases: dict[tuple[str, ...], tuple[DictConfig, str | None]] = {}
 
@@ -108,7 +111,7 @@ class Composer:
         values = [word for word in overrides if _sets_a_value(word)]
         others = tuple(word for word in overrides if not _sets_a_value(word))
         if others not in self._bases:
-            composed = self._loader.load_sweep_config(self._master, list(others))
+            composed = self.loader.load_sweep_config(self._master, list(others))
             self._bases[others] = _ours(composed), recipe_of(composed.hydra)
         base, recipe = self._bases[others]
         config = deepcopy(base)
@@ -121,7 +124,7 @@ class Composer:
         """The settings of every recipe that is a single run, by name."""
         found = {}
         for name in recipes():
-            composed = self._loader.load_configuration(
+            composed = self.loader.load_configuration(
                 "config", [f"experiment={name}"], run_mode=RunMode.RUN
             )
             if composed.hydra.mode != RunMode.MULTIRUN:
@@ -130,6 +133,14 @@ class Composer:
 
 
 @lru_cache(maxsize=4096)
+@contextmanager
+def composer() -> Iterator[Composer]:
+    """A composer outside of `hydra.main`."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        yield Composer(loader, loader.load_configuration("config", [], RunMode.MULTIRUN))
+
+
 def _parsed(word: str) -> Override:
     return OverridesParser.create().parse_override(word)
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
-from hydra_plugins.sgdprobe_plugins.composition import Composer, check_keys
-from sgdprobe.commandline import CONF, recipes
+from hydra_plugins.sgdprobe_plugins.composition import check_keys, composer
+from sgdprobe.commandline import recipes
 from sgdprobe.explain.request import Request
 from sgdprobe.settings import Settings, SettingsError
 
@@ -30,12 +28,10 @@ def ends(request: Request) -> tuple[Settings, Settings]:
         if len(_values(word)) != 1:
             raise SettingsError(f"--fix {word}: one value, the same for both recipes, is needed")
     pairs = [_pair(word) for word in request.varied]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        _refuse_sweeps(loader, (request.first, request.second))
-        composer = Composer(loader, loader.load_configuration("config", [], RunMode.MULTIRUN))
+    with composer() as compose:
+        _refuse_sweeps(compose.loader, (request.first, request.second))
         (first, _), (second, _) = (
-            composer.job([f"experiment={name}", *request.fixed, *(pair[end] for pair in pairs)])
+            compose.job([f"experiment={name}", *request.fixed, *(pair[end] for pair in pairs)])
             for end, name in enumerate((request.first, request.second))
         )
     return first, second
