@@ -1,12 +1,11 @@
 """One run, end to end: settings, data, network, epochs, record. Every door goes through here."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from sgdprobe.assembly import (
     build,
@@ -19,7 +18,9 @@ from sgdprobe.assembly import (
 )
 from sgdprobe.checkpoint import CHECKPOINTS, Checkpointer, restore
 from sgdprobe.data import Dataset
+from sgdprobe.machine import Machine
 from sgdprobe.nn import Checkpoint, EpochMetrics, train
+from sgdprobe.proof import numbers, provenance, weights_hash
 from sgdprobe.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ NO_RECIPE = "config"
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be made: its settings, and what to call it."""
+    """A run to be made: its settings, what to call it, and where it was asked for."""
 
     settings: Settings
     recipe: str
     name: str
     tags: dict[str, str] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,16 +101,19 @@ def run(
         data = load_data(job.settings)
         key = job.settings.key(data.digest, source_hash())
         tags = job.tags | {"key": key}
-        standing = restore(CHECKPOINTS / key)
+        # A repeat proves nothing if it goes on from what it is to be compared with.
+        file = CHECKPOINTS / (key + tags.get("rerun_of", ""))
+        standing = restore(file)
         if standing is not None:
             tags["continues"] = standing.run_id
-        # Two BLAS threads give other bits than one.
+        machine = Machine()
         with (
-            threadpool_limits(1, "blas"),
+            machine.one_thread(),
             RunRecorder(store, job.name, job.settings, data, tags) as recorder,
         ):
             run_id = recorder.run_id
-            saver = Checkpointer(CHECKPOINTS / key, run_id, epochs)
+            recorder.provenance(provenance(job.settings, data, machine), job.origin)
+            saver = Checkpointer(file, run_id, epochs)
             for metrics in standing.epochs if standing else []:
                 epochs.append(metrics)
                 recorder.epoch(metrics)
@@ -131,8 +136,10 @@ def _train(
     watcher: Watcher,
 ) -> None:
     """Train, recording as it goes; `epochs` grows."""
+    started = time.perf_counter()
     streams = random_streams(settings.seed)
     first = first_params(settings, data, streams["weights"])
+    hashes = {"initial": weights_hash(first)}
     network = build(settings, data, first)
     examples = splits(settings, data)
     training = settings.training
@@ -158,9 +165,12 @@ def _train(
             after_update=after_update,
         ):
             recorder.epoch(metrics)
-            epochs.append(metrics)
+            epochs.append(replace(metrics, weights=weights_hash(network.params)))
             watcher.epoch(metrics)
-        recorder.arrays("weights.npz", whole_params(settings, data, first, network))
+        last = whole_params(settings, data, first, network)
+        hashes["final"] = weights_hash(last)
+        recorder.arrays("weights.npz", last)
     finally:
+        recorder.json("numbers.json", numbers(epochs, hashes, time.perf_counter() - started))
         if epochs:
             recorder.arrays("losses.npz", {"loss": np.concatenate([m.losses for m in epochs])})

@@ -33,7 +33,7 @@ class Plan:
         flats = [settings.flat() for settings, _ in unique]
         varied = tuple(axis for axis in axes if len({flat.get(axis) for flat in flats}) > 1)
         for key in flats[0]:
-            if key.startswith(("tracking.", "sweep.")) and key in varied:
+            if key.startswith(("tracking.", "sweep.", "bits")) and key in varied:
                 values = ", ".join(shown(value) for value in {flat[key] for flat in flats})
                 raise SettingsError(f"{key} must be the same in all runs of a sweep; got {values}")
         for settings, _ in unique:

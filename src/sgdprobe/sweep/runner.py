@@ -15,6 +15,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rich.console import Console
 
 from sgdprobe.assembly import load_data
+from sgdprobe.bits import pin
 from sgdprobe.console import where_to_look
 from sgdprobe.run import Job, Outcome, run
 from sgdprobe.settings import Settings, SweepSettings
@@ -34,9 +35,10 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
     known : recipes by name, to mark the runs that are one of them.
     """
     first = plan.jobs[0].settings
+    pin(first.bits)
     warm_up = threading.Thread(target=start_workers, args=(first, len(plan.jobs)))
     warm_up.start()
-    from sgdprobe.tracking import open_store, provenance_tags
+    from sgdprobe.tracking import open_store, origin, provenance_tags
 
     console = Console(highlight=False)
     names = dict.fromkeys(first.tracking.experiment or job.recipe for job in plan.jobs)
@@ -46,14 +48,14 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
     provenance = provenance_tags()
     tasks = [
         (
-            Job(job.settings, job.recipe, job.name, provenance | job.tags),
+            Job(job.settings, job.recipe, job.name, provenance | job.tags, origin()),
             stores[first.tracking.experiment or job.recipe],
         )
         for job in plan.jobs
     ]
     warm_up.join()
     started = time.perf_counter()
-    with _tidy(stores.values()), SweepProgress(len(plan.jobs), console) as progress:
+    with tidy(stores.values()), SweepProgress(len(plan.jobs), console) as progress:
         for outcome in fan_out(tasks, first.sweep, plan.sweep):
             progress.add(outcome)
     console.print(result_table(plan, progress.outcomes, known))
@@ -66,7 +68,7 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
 
 
 @contextmanager
-def _tidy(stores: Iterable["Store"]) -> Iterator[None]:
+def tidy(stores: Iterable["Store"]) -> Iterator[None]:
     """When the sweep is stopped, stop its workers and mark their runs KILLED."""
     from sgdprobe.tracking import open_store
 

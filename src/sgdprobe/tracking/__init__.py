@@ -7,25 +7,40 @@ import os
 # It reads this when it is imported, so it stands above the imports.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-from sgdprobe.tracking.find import find_run, recorded_epochs, recorded_losses
-from sgdprobe.tracking.provenance import provenance_tags, source_hash
+from sgdprobe.tracking.find import find_run, find_sweep, recorded_epochs, recorded_losses
+from sgdprobe.tracking.provenance import origin, provenance_tags, source_files, source_hash
+from sgdprobe.tracking.record import Record, mark, read_record
 from sgdprobe.tracking.recorder import RunRecorder
-from sgdprobe.tracking.store import Store, StoreError, open_store, read_store, runs_of_sweep
+from sgdprobe.tracking.store import (
+    Store,
+    StoreError,
+    absolute_uri,
+    open_store,
+    read_store,
+    runs_of_sweep,
+)
 
 # MLflow tells of each step of making a store, and sets this itself when it is imported.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 __all__ = [
+    "Record",
     "RunRecorder",
     "Store",
     "StoreError",
+    "absolute_uri",
     "find_run",
+    "find_sweep",
+    "mark",
     "open_store",
+    "origin",
     "provenance_tags",
+    "read_record",
     "read_store",
     "recorded_epochs",
     "recorded_losses",
     "runs_of_sweep",
+    "source_files",
     "source_hash",
 ]
