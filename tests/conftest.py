@@ -164,10 +164,12 @@ def ended(process: Popen[str]) -> CompletedProcess[str]:
 def in_turn(
     project: Path, elsewhere: Path, environment: dict[str, str]
 ) -> Callable[..., list[CompletedProcess[str]]]:
-    """Run many commands of src/train.py in one process: Hydra and MLflow are imported once."""
+    """Run many commands of a door in one process: Hydra and MLflow are imported once."""
 
-    def run(commands: Sequence[Sequence[str]], **variables: str) -> list[CompletedProcess[str]]:
-        lines = [[str(project / "src" / "train.py"), *arguments] for arguments in commands]
+    def run(
+        commands: Sequence[Sequence[str]], door: str = "train.py", **variables: str
+    ) -> list[CompletedProcess[str]]:
+        lines = [[str(project / "src" / door), *arguments] for arguments in commands]
         process = subprocess.run(
             [sys.executable, "-c", IN_TURN],
             input="\n".join(map(json.dumps, lines)),
