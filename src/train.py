@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from hydra_plugins.sgdprobe_plugins.composition import check_keys, plain, recipe_of
+from hydra_plugins.sgdprobe_plugins.composition import check_words, plain, recipe_of
 from sgdprobe.commandline import complete, expand, interruptible, recipes, refusals
 from sgdprobe.settings import Settings
 
@@ -23,7 +23,7 @@ def main(config: DictConfig) -> None:
     """One run of the composed settings."""
     from sgdprobe.single import run_single
 
-    with refusals():  # Hydra would add a line of its own
+    with refusals(OmegaConfBaseException):  # Hydra would add a line of its own
         settings = Settings.of(plain(config))
         composed = HydraConfig.get()
         overridden = [word.partition("=")[0].lstrip("+") for word in composed.overrides.task]
@@ -37,5 +37,5 @@ if __name__ == "__main__":
         if "COMP_LINE" in os.environ:
             print(*complete(os.environ, recipes()))
         sys.argv[1:] = expand(sys.argv[1:], recipes())
-        check_keys([word for word in sys.argv[1:] if "=" in word])
+        check_words(sys.argv[1:])
         main()

@@ -36,26 +36,30 @@ def recipes(conf: Path = CONF) -> list[str]:
 
 
 def expand(arguments: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The arguments with every recipe's bare name written as `experiment=NAME`.
+    """The arguments with every recipe's bare name written as `experiment=NAME`; options come last.
 
-    Raises SettingsError for a bare word that names none, and for an option that Hydra lacks.
+    Hydra's parser does not take overrides on both sides of an option. Raises SettingsError for a
+    bare word that names no recipe, for a second recipe, and for an option that Hydra lacks.
     """
-    expanded: list[str] = []
+    overrides: list[str] = []
+    options: list[str] = []
     value_of: str | None = None
     for word in arguments:
         if value_of is not None and (value_of in WITH_VALUE or word in INFO):
             value_of = None
-            expanded.append(word)
+            options.append(word)
         elif word.startswith("-"):
             value_of = _option(word)
-            expanded.append(word)
+            options.append(word)
         else:
             value_of = None
-            expanded.append(word if _is_override(word) else f"experiment={_recipe(word, known)}")
-    commands = [word for word in expanded if word in COMMANDS]
-    if len(commands) > 1:
-        raise SettingsError(f"{' and '.join(commands)} can't be asked for together")
-    return expanded
+            overrides.append(word if _is_override(word) else f"experiment={_recipe(word, known)}")
+    commands = [word for word in options if word in COMMANDS]
+    chosen = [word for word in overrides if word.startswith("experiment=")]
+    for together in (commands, chosen):
+        if len(together) > 1:
+            raise SettingsError(f"{' and '.join(together)} can't be asked for together")
+    return overrides + options
 
 
 def _is_override(word: str) -> bool:

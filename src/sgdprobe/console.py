@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -11,6 +12,11 @@ from rich.progress import BarColumn, Progress, TextColumn
 from sgdprobe.nn import Checkpoint, EpochMetrics
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+def plain_console(file: IO[str] | None = None) -> Console:
+    """A console that shows text as it is; rich would read [words] in brackets as its markup."""
+    return Console(file=file, highlight=False, markup=False)
 
 
 def percent(share: float) -> str:
@@ -60,7 +66,7 @@ class RunProgress:
     """
 
     def __init__(self, updates: int, epochs: int, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or plain_console()
         self._updates = updates
         self._epochs = epochs
         self._made = 0  # updates in this process

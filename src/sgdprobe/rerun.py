@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from sgdprobe.analysis.verdict import ACCURACY_TOLERANCE, LOSS_TOLERANCE, Difference, Verdict
@@ -16,7 +15,7 @@ from sgdprobe.analysis.verdict import compare as compared
 from sgdprobe.assembly import load_data, updates_and_epochs
 from sgdprobe.bits import pin
 from sgdprobe.checks import Jobs, Number, Optional
-from sgdprobe.console import RunProgress, duration, percent, where_to_look
+from sgdprobe.console import RunProgress, duration, percent, plain_console, where_to_look
 from sgdprobe.data import Dataset
 from sgdprobe.data.dataset import BUNDLED
 from sgdprobe.refusal import Refusal
@@ -33,8 +32,7 @@ MANY = 8  # causes shown
 ENDED = ("FINISHED", "FAILED")
 SAMPLE = Optional(Number(int, least=1))
 
-# Every line stands on its own: what is piped elsewhere must not be cut at a width.
-CONSOLE = Console(highlight=False, soft_wrap=True)
+CONSOLE = plain_console()
 
 
 @dataclass(frozen=True)
@@ -67,19 +65,17 @@ def rerun_run(word: str, how: Repeating) -> int:
     settings = _settings(record, how)
     pin(settings.bits)
     data = _checked_data(settings, record, how)
-    say = CONSOLE.print
     _say_source([record])
-    say(f"repeating run {record.run_id} ({record.name}) of experiment {record.experiment}")
+    _say(f"repeating run {record.run_id} ({record.name}) of experiment {record.experiment}")
     store, job = _prepared(record, settings, how)
     with RunProgress(*updates_and_epochs(settings, data), CONSOLE) as progress:
         outcome = run(job, store, progress)
     verdict = _judge(record, outcome, store)
     if outcome.failure:
-        say(outcome.failure)
-    took = f"{duration(record.numbers['seconds'])} recorded, {duration(outcome.seconds)} repeated"
-    say(*_told(verdict), took, sep="\n")
-    say(f"run {outcome.run_id} in experiment {store.experiment}")
-    say(where_to_look(store.page()))
+        _say(outcome.failure)
+    _say(*_told(verdict))
+    _say(f"run {outcome.run_id} in experiment {store.experiment}")
+    _say(where_to_look(store.page()))
     return 0 if verdict.same else 1
 
 
@@ -108,7 +104,7 @@ def rerun_sweep(word: str, sample: int | None, n_jobs: int, how: Repeating) -> i
     for each, record in zip(settings, records, strict=True):
         _checked_data(each, record, how)
     _say_source(records)
-    CONSOLE.print(f"repeating {len(records)} of the {len(runs)} runs of sweep {sweep}")
+    _say(f"repeating {len(records)} of the {len(runs)} runs of sweep {sweep}")
     label = f"rerun-{sweep}-{secrets.token_hex(2)}"
     tasks = []
     for each, record in zip(settings, records, strict=True):
@@ -118,7 +114,7 @@ def rerun_sweep(word: str, sample: int | None, n_jobs: int, how: Repeating) -> i
     CONSOLE.print(_table(records, verdicts))
     words = [verdict.word for verdict, _ in verdicts.values()]
     counts = ", ".join(f"{words.count(w)} {w}" for w in ("IDENTICAL", "CLOSE", "DIFFERENT"))
-    CONSOLE.print(f"sweep {sweep}: {counts}")
+    _say(f"sweep {sweep}: {counts}")
     return 0 if all(verdict.same for verdict, _ in verdicts.values()) else 1
 
 
@@ -150,7 +146,7 @@ def _at_commit(records: Sequence["Record"], words: Sequence[str], how: Repeating
     if len(origins) > 1:
         raise Refusal("the runs were recorded at different commits: repeat them one by one")
     ((commit, diff),) = origins
-    CONSOLE.print(f"with the source of commit {commit}{' and its recorded changes' * bool(diff)}")
+    _say(f"with the source of commit {commit}{' and its recorded changes' * bool(diff)}")
     # Not among the words, which are recorded: an address may hold a password.
     words = [*words, *how.words()]
     return run_at(commit, diff, words, MLFLOW_TRACKING_URI=absolute_uri(how.uri))
@@ -179,6 +175,11 @@ def _checked_data(settings: Settings, record: "Record", how: Repeating) -> Datas
     return data
 
 
+def _say(*lines: str) -> None:
+    """Print lines as long as they are: a terminal's width must not cut a number."""
+    CONSOLE.print(*lines, sep="\n", soft_wrap=True)
+
+
 def _say_source(records: Iterable["Record"]) -> None:
     """Say first what is likely to make the numbers differ."""
     from sgdprobe.tracking import source_files
@@ -187,7 +188,7 @@ def _say_source(records: Iterable["Record"]) -> None:
     recorded = [record.provenance["source"]["files"] for record in records]
     changed = sorted({n for files in recorded for n in files | now if files.get(n) != now.get(n)})
     if changed:
-        CONSOLE.print(
+        _say(
             f"the source differs from the record: {', '.join(changed)}; "
             "--at-recorded-commit repeats with the recorded source"
         )

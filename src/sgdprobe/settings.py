@@ -133,7 +133,7 @@ class Settings:
 
 def refuse(key: str, value: Any, expects: str) -> SettingsError:
     """The one sentence in which a value is refused."""
-    return SettingsError(f"{key} must be {expects}; got {shown(value)}")
+    return SettingsError(f"{key} must be {expects}; got {_unmistakable(value)}")
 
 
 def unknown(key: str, value: Any) -> SettingsError:
@@ -153,6 +153,15 @@ def shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.15g}" if float(f"{value:.15g}") == value else repr(value)
     return str(value)
+
+
+def _unmistakable(value: Any) -> str:
+    """A refused value: 1.0 and the text 1 must not look like an accepted 1."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(_unmistakable(item) for item in value)}]"
+    if isinstance(value, float) or (isinstance(value, str) and not value.isidentifier()):
+        return repr(value)
+    return shown(value)
 
 
 def _checked(block: type[Any], given: Any, prefix: str) -> Any:

@@ -1,20 +1,40 @@
 """From what was typed to `Settings`, by Hydra: the one place where a configuration is composed."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import OverrideParseException
+from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from sgdprobe.commandline import CONF, recipes
-from sgdprobe.settings import Settings, SettingsError, unknown
+from sgdprobe.settings import Settings, SettingsError, refuse, unknown
 
 GROUPS = {path.name for path in CONF.iterdir() if path.is_dir()}
+
+
+def check_words(arguments: Sequence[str]) -> None:
+    """Refuse what Hydra would refuse in many lines, and what is no setting.
+
+    Raises SettingsError.
+    """
+
+    def error(message: str) -> NoReturn:
+        raise SettingsError(message)
+
+    parser = get_args_parser()
+    parser.error = error  # type: ignore[method-assign]
+    words = parser.parse_args(arguments)
+    if words.resolve and not (words.cfg or words.help):
+        raise SettingsError("--resolve can only be asked for together with --cfg or --help")
+    if not words.shell_completion:  # its words, such as install=bash, are no settings
+        check_keys(words.overrides)
 
 
 def check_keys(overrides: Sequence[str]) -> None:
@@ -26,21 +46,40 @@ def check_keys(overrides: Sequence[str]) -> None:
     for word in overrides:
         try:
             override = _parsed(word)
-        except OverrideParseException as error:
+        except HydraException as error:
             raise SettingsError(f"{word}: not KEY=VALUE in Hydra's grammar, {error}") from error
         key = override.key_or_group
-        if override.is_hydra_override() or (key in GROUPS and not override.is_delete()):
+        if override.is_hydra_override():
             continue
         if override.is_delete():
             raise SettingsError(f"{word}: a setting can't be removed, only given another value")
-        if key not in known:
+        if key in GROUPS:
+            _check_choice(override)
+        elif key not in known:
             raise unknown(key, override.get_value_string())
+
+
+def _check_choice(override: Override) -> None:
+    """A group's choice is a file's name; Hydra ends with a traceback for a number."""
+    value = override.value()
+    for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
+        if isinstance(choice, int | float):
+            group = override.key_or_group
+            names = ", ".join(sorted(path.stem for path in (CONF / group).iterdir()))
+            raise refuse(group, choice, f"one of {names}")
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
     """The composed settings in plain dicts, without Hydra's own."""
-    ours = [str(key) for key in config if key != "hydra"]
-    container = OmegaConf.to_container(OmegaConf.masked_copy(config, ours), resolve=True)
+    return _resolved(_ours(config))
+
+
+def _ours(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+def _resolved(config: DictConfig) -> dict[str, Any]:
+    container = OmegaConf.to_container(config, resolve=True)
     if not isinstance(container, dict):
         raise TypeError(f"a configuration is a mapping; got {type(container)}")
     return {str(key): value for key, value in container.items()}
@@ -56,13 +95,13 @@ class Composer:
     """Composes the settings of many jobs that share a master configuration.
 
     Hydra takes 60 ms to compose; a job that differs from another only in values need not be
-    composed again: its values are put into the same composed dicts.
+    composed again: its values are put into a copy, before references such as ${seed} are followed.
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self._loader = loader
         self._master = master
-        self._bases: dict[tuple[str, ...], tuple[dict[str, Any], str | None]] = {}
+        self._bases: dict[tuple[str, ...], tuple[DictConfig, str | None]] = {}
 
     def job(self, overrides: Sequence[str]) -> tuple[Settings, str | None]:
         """The settings under these overrides, and the recipe's name. Raises SettingsError."""
@@ -70,14 +109,13 @@ class Composer:
         others = tuple(word for word in overrides if not _sets_a_value(word))
         if others not in self._bases:
             composed = self._loader.load_sweep_config(self._master, list(others))
-            self._bases[others] = plain(composed), recipe_of(composed.hydra)
+            self._bases[others] = _ours(composed), recipe_of(composed.hydra)
         base, recipe = self._bases[others]
-        config = {k: dict(v) if isinstance(v, dict) else v for k, v in base.items()}
+        config = deepcopy(base)
         for word in values:
             override = _parsed(word)
-            block, _, name = override.key_or_group.rpartition(".")
-            (config[block] if block else config)[name] = override.value()
-        return Settings.of(config), recipe
+            OmegaConf.update(config, override.key_or_group, override.value())
+        return Settings.of(_resolved(config)), recipe
 
     def recipes(self) -> dict[str, Settings]:
         """The settings of every recipe that is a single run, by name."""
@@ -97,6 +135,6 @@ def _parsed(word: str) -> Override:
 
 
 def _sets_a_value(word: str) -> bool:
-    """Whether a word only gives a setting another value: no group, no prefix, no reference."""
-    key = word.partition("=")[0]
-    return key in Settings().flat() and "${" not in word
+    """Whether a word only gives a setting another value: no group, and not + or ~."""
+    key = word.partition("=")[0].removeprefix("++")
+    return key in Settings().flat()

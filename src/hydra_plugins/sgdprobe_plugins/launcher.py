@@ -18,6 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from hydra_plugins.sgdprobe_plugins.composition import Composer
+from sgdprobe.settings import SettingsError
 
 
 class SgdprobeSweeper(Sweeper):
@@ -48,6 +49,8 @@ class SgdprobeSweeper(Sweeper):
         words = [f"{key}={value}" for key, value in self.params.items()] + arguments
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(words), None)
+        if not jobs:
+            raise SettingsError(f"{' '.join(words)}: no values, so there is nothing to run")
         return self.launcher.launch(jobs, initial_job_idx=0)
 
 

@@ -9,6 +9,7 @@ from sgdprobe.nn.network import Network
 FLAT = 0.01
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a network that diverges: that is a symptom too
 def symptoms(network: Network, x: Array, t: Labels) -> dict[str, float]:
     """Per layer, on one batch and with the weights as they are; layers are numbered from 1.
 

@@ -31,22 +31,34 @@ class Plan:
         """
         unique = list(dict.fromkeys(cells))
         flats = [settings.flat() for settings, _ in unique]
-        varied = tuple(axis for axis in axes if len({flat.get(axis) for flat in flats}) > 1)
-        for key in flats[0]:
-            if key.startswith(("tracking.", "sweep.", "bits")) and key in varied:
-                values = ", ".join(shown(value) for value in {flat[key] for flat in flats})
+        differing = [key for key in flats[0] if len({flat[key] for flat in flats}) > 1]
+        for key in differing:
+            if key.startswith(("tracking.", "sweep.", "bits")):
+                values = ", ".join(shown(v) for v in dict.fromkeys(flat[key] for flat in flats))
                 raise SettingsError(f"{key} must be the same in all runs of a sweep; got {values}")
         for settings, _ in unique:
             load_data(settings)
         sweep = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-        jobs = [_job(settings, recipe, sweep, varied) for settings, recipe in unique]
+        varied = _in_order(differing, [axis.lstrip("+") for axis in axes])
+        several = len({recipe for _, recipe in unique}) > 1
+        jobs = [_job(settings, recipe, sweep, varied, several) for settings, recipe in unique]
         return cls(sweep, tuple(jobs), varied, merged=len(cells) - len(unique))
 
 
-def _job(settings: Settings, recipe: str | None, sweep: str, varied: Sequence[str]) -> Job:
-    name = recipe or NO_RECIPE
-    tags = {"recipe": name, "sweep": sweep, "seed": str(settings.seed)}
-    return Job(settings, name, run_name(settings, varied), tags)
+def _in_order(differing: Sequence[str], axes: Sequence[str]) -> tuple[str, ...]:
+    """The settings on the axes; a group, such as network, is an axis of all its settings."""
+    on_axes = [key for axis in axes for key in differing if axis in (key, key.partition(".")[0])]
+    return tuple(dict.fromkeys(on_axes))
+
+
+def _job(
+    settings: Settings, recipe: str | None, sweep: str, varied: Sequence[str], several: bool
+) -> Job:
+    """A job; its name tells it apart from all others, also where there are several recipes."""
+    recipe = recipe or NO_RECIPE
+    tags = {"recipe": recipe, "sweep": sweep, "seed": str(settings.seed)}
+    name = run_name(settings, varied)
+    return Job(settings, recipe, f"{recipe} {name}" if several else name, tags)
 
 
 def same_program(one: Settings, other: Settings) -> bool:

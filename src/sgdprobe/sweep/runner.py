@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from rich.console import Console
 
 from sgdprobe.assembly import load_data
 from sgdprobe.bits import pin
-from sgdprobe.console import where_to_look
+from sgdprobe.console import plain_console, where_to_look
 from sgdprobe.run import Job, Outcome, run
 from sgdprobe.settings import Settings, SweepSettings
 from sgdprobe.sweep.plan import Plan
@@ -40,7 +39,7 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings]) -> int:
     warm_up.start()
     from sgdprobe.tracking import open_store, origin, provenance_tags
 
-    console = Console(highlight=False)
+    console = plain_console()
     names = dict.fromkeys(first.tracking.experiment or job.recipe for job in plan.jobs)
     stores = {name: open_store(first.tracking.uri, name) for name in names}
     if plan.merged:
@@ -98,13 +97,15 @@ def _prepare(settings: Settings, parent: int) -> None:
 
 def _work(job: Job, store: "Store", parent: int) -> Outcome:
     """Run one job in a worker that ends with the process that started it."""
-    if os.getpid() != parent:
-        _end_with(parent)
+    _end_with(parent)
     return run(job, store)
 
 
 @cache  # one watch for each worker, however many jobs it runs
 def _end_with(parent: int) -> None:
+    if os.getpid() == parent:  # no worker: joblib runs a single process's jobs in this one
+        return
+
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)

@@ -2,10 +2,12 @@
 
 import json
 import math
+import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +25,27 @@ from sgdprobe.settings import Settings, shown
 from sgdprobe.tracking.processes import process_tags
 from sgdprobe.tracking.provenance import source_files, source_hash, without_secrets
 from sgdprobe.tracking.store import Store
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Hold back Ctrl-C and SIGTERM until a write has ended.
+
+    In the middle of one they would leave the store locked, by the very process that then wants to
+    mark its run KILLED.
+    """
+    held: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, lambda number, _frame: held.append(number))
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, previous[number])
+        for late in held[:1]:
+            signal.raise_signal(late)
 
 
 class RunRecorder:
@@ -66,6 +89,7 @@ class RunRecorder:
         if diff:
             self.text("uncommitted.diff", diff)
 
+    @_whole()
     def epoch(self, metrics: EpochMetrics) -> None:
         """One point of every metric, at step = epoch. Symptoms that are no numbers stay out."""
         now = int(time.time() * 1000)
@@ -82,6 +106,7 @@ class RunRecorder:
         ]
         self._client.log_batch(self.run_id, metrics=points)
 
+    @_whole()
     def arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Arrays as an artifact in NumPy's own format: `np.load` opens it."""
         with tempfile.TemporaryDirectory() as folder:
@@ -89,6 +114,7 @@ class RunRecorder:
             np.savez(path, allow_pickle=False, **arrays)
             self._client.log_artifact(self.run_id, str(path))
 
+    @_whole()
     def text(self, name: str, content: str) -> None:
         """A text artifact."""
         self._client.log_text(self.run_id, content, name)
@@ -97,6 +123,7 @@ class RunRecorder:
         """A JSON artifact; Python reads its floats back as they were."""
         self.text(name, json.dumps(content, indent=1))
 
+    @_whole()
     def figure(self, name: str, figure: Any) -> None:
         """A matplotlib figure as an artifact; the ending of the name says in which format."""
         self._client.log_figure(self.run_id, figure, name)
@@ -104,6 +131,7 @@ class RunRecorder:
     def __enter__(self) -> "RunRecorder":
         return self
 
+    @_whole()
     def __exit__(
         self,
         kind: type[BaseException] | None,
