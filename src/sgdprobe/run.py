@@ -1,7 +1,7 @@
 """One run, end to end: settings, data, network, epochs, record. Every door goes through here."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,10 +16,10 @@ from sgdprobe.assembly import (
     updates_and_epochs,
     whole_params,
 )
-from sgdprobe.checkpoint import CHECKPOINTS, Checkpointer, restore
+from sgdprobe.checkpoint import CHECKPOINTS, Checkpointer, Standing, restore
 from sgdprobe.data import Dataset
 from sgdprobe.machine import Machine
-from sgdprobe.nn import Checkpoint, EpochMetrics, train
+from sgdprobe.nn import Checkpoint, EpochMetrics, Network, train
 from sgdprobe.proof import numbers, provenance, weights_hash
 from sgdprobe.settings import Settings
 
@@ -114,16 +114,25 @@ def run(
             run_id = recorder.run_id
             recorder.provenance(provenance(job.settings, data, machine), job.origin)
             saver = Checkpointer(file, run_id, epochs)
-            for metrics in standing.epochs if standing else []:
-                epochs.append(metrics)
-                recorder.epoch(metrics)
-            start = standing.checkpoint if standing else None
+            start = _take_up(standing, epochs, recorder)
             _train(job.settings, data, recorder, epochs, start, saver, watcher or Nobody())
             finish(recorder, epochs)
             saver.remove()
     except Exception as error:  # told in the outcome, and recorded with its traceback
         status, failure = "FAILED", f"{type(error).__name__}: {error}"
     return Outcome(job, status, run_id, epochs, time.perf_counter() - started, failure)
+
+
+def _take_up(
+    standing: Standing | None, epochs: list[EpochMetrics], recorder: "RunRecorder"
+) -> Checkpoint | None:
+    """Record the epochs of a run that was killed; where it stood."""
+    if standing is None:
+        return None
+    for metrics in standing.epochs:
+        epochs.append(metrics)
+        recorder.epoch(metrics)
+    return standing.checkpoint
 
 
 def _train(
@@ -141,29 +150,13 @@ def _train(
     first = first_params(settings, data, streams["weights"])
     hashes = {"initial": weights_hash(first)}
     network = build(settings, data, first)
-    examples = splits(settings, data)
-    training = settings.training
-    updates, _ = updates_and_epochs(settings, data)
 
     def after_update(checkpoint: Checkpoint) -> None:
         saver.update(checkpoint)
         watcher.update(checkpoint)
 
     try:
-        for metrics in train(
-            network,
-            examples.train,
-            examples.test,
-            streams["batches"],
-            learning_rate=training.learning_rate,
-            batch_size=training.batch_size,
-            updates=updates,
-            sampling=training.sampling,
-            gradient=training.gradient,
-            validation=examples.validation,
-            start=start,
-            after_update=after_update,
-        ):
+        for metrics in _descent(settings, data, network, streams["batches"], start, after_update):
             recorder.epoch(metrics)
             epochs.append(replace(metrics, weights=weights_hash(network.params)))
             watcher.epoch(metrics)
@@ -174,3 +167,31 @@ def _train(
         recorder.json("numbers.json", numbers(epochs, hashes, time.perf_counter() - started))
         if epochs:
             recorder.arrays("losses.npz", {"loss": np.concatenate([m.losses for m in epochs])})
+
+
+def _descent(
+    settings: Settings,
+    data: Dataset,
+    network: Network,
+    rng: np.random.Generator,
+    start: Checkpoint | None,
+    after_update: Callable[[Checkpoint], None],
+) -> Iterator[EpochMetrics]:
+    """`train` with these settings."""
+    examples = splits(settings, data)
+    training = settings.training
+    updates, _ = updates_and_epochs(settings, data)
+    return train(
+        network,
+        examples.train,
+        examples.test,
+        rng,
+        learning_rate=training.learning_rate,
+        batch_size=training.batch_size,
+        updates=updates,
+        sampling=training.sampling,
+        gradient=training.gradient,
+        validation=examples.validation,
+        start=start,
+        after_update=after_update,
+    )
