@@ -121,6 +121,7 @@ def test_shown_as_one_would_type_it(value: Any, text: str) -> None:
 OTHER: dict[str, Any] = {
     "seed": 1,
     "dtype": "float64",
+    "bits": "avx2",
     "data.name": "other",
     "data.root": "/some/folder",
     "data.scale": "none",
