@@ -167,10 +167,9 @@ def in_turn(
     """Run many commands of a door in one process: Hydra and MLflow are imported once."""
 
     def run(
-        commands: Sequence[Sequence[str]], door: Path | None = None, **variables: str
+        commands: Sequence[Sequence[str]], door: str = "train.py", **variables: str
     ) -> list[CompletedProcess[str]]:
-        path = str(door or project / "src" / "train.py")
-        lines = [[path, *arguments] for arguments in commands]
+        lines = [[str(project / "src" / door), *arguments] for arguments in commands]
         process = subprocess.run(
             [sys.executable, "-c", IN_TURN],
             input="\n".join(map(json.dumps, lines)),

@@ -39,7 +39,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         ({"init": {"scale": math.nan}}, "init.scale must be a finite number"),
         ({"training": {"learning_rate": math.inf}}, "above 0; got inf"),
         ({"sweep": {"n_jobs": 0}}, "an integer other than 0 (-1: one for each core); got 0"),
-        ({"sead": 1}, "sead=1: no such setting; there are seed, dtype, data"),
+        ({"sead": 1}, "sead=1: no such setting; there are seed, dtype, bits, data"),
         ({"network": {"layers": 2}}, "network.layers=2: no such setting; there are network.hidden"),
         ({"network": 5}, "network must be a block of settings; got 5"),
         ({"data": {"name": "cifar"}}, "data.name must be mnist while data.root is null; got cifar"),
@@ -95,7 +95,7 @@ def test_unknown_lists_the_siblings() -> None:
     assert str(unknown("init.skale", 3)) == (
         "init.skale=3: no such setting; there are init.scheme, init.scale"
     )
-    assert "there are seed, dtype, data, network" in str(unknown("nothing.like.it", None))
+    assert "there are seed, dtype, bits, data, network" in str(unknown("nothing.like.it", None))
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,7 @@ def test_shown_as_one_would_type_it(value: Any, text: str) -> None:
 OTHER: dict[str, Any] = {
     "seed": 1,
     "dtype": "float64",
+    "bits": "avx2",
     "data.name": "other",
     "data.root": "/some/folder",
     "data.scale": "none",

@@ -32,7 +32,7 @@ REFUSED = {
     # Unknown words, keys, options.
     "note": "note: no such recipe; there are book",
     "''": "no such recipe; there are book",
-    "foo=1": "foo=1: no such setting; there are seed, dtype, data, network",
+    "foo=1": "foo=1: no such setting; there are seed, dtype, bits, data, network",
     "+foo=1": "foo=1: no such setting",
     "network.foo=1": "network.foo=1: no such setting; there are network.hidden",
     "--learning-rate=1": "--learning-rate: no such option; --help lists them",

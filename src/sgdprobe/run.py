@@ -1,12 +1,11 @@
 """One run, end to end: settings, data, network, epochs, record. Every door goes through here."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from sgdprobe.assembly import (
     build,
@@ -17,9 +16,11 @@ from sgdprobe.assembly import (
     updates_and_epochs,
     whole_params,
 )
-from sgdprobe.checkpoint import CHECKPOINTS, Checkpointer, restore
+from sgdprobe.checkpoint import CHECKPOINTS, Checkpointer, Standing, restore
 from sgdprobe.data import Dataset
-from sgdprobe.nn import Checkpoint, EpochMetrics, train
+from sgdprobe.machine import Machine
+from sgdprobe.nn import Checkpoint, EpochMetrics, Network, train
+from sgdprobe.proof import numbers, provenance, weights_hash
 from sgdprobe.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ NO_RECIPE = "config"
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be made: its settings, and what to call it."""
+    """A run to be made: its settings, what to call it, and where it was asked for."""
 
     settings: Settings
     recipe: str
     name: str
     tags: dict[str, str] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,27 +117,38 @@ def run(
     try:
         data = load_data(job.settings)
         tags = job.tags | identity(job.settings, data)
-        key = tags["key"]
-        standing = restore(CHECKPOINTS / key)
+        # A repeat proves nothing if it goes on from what it is to be compared with.
+        file = CHECKPOINTS / (tags["key"] + tags.get("rerun_of", ""))
+        standing = restore(file)
         if standing is not None:
             tags["continues"] = standing.run_id
-        # Two BLAS threads give other bits than one.
+        machine = Machine()
         with (
-            threadpool_limits(1, "blas"),
+            machine.one_thread(),
             RunRecorder(store, job.name, job.settings, data, tags) as recorder,
         ):
             run_id = recorder.run_id
-            saver = Checkpointer(CHECKPOINTS / key, run_id, epochs)
-            for metrics in standing.epochs if standing else []:
-                epochs.append(metrics)
-                recorder.epoch(metrics)
-            start = standing.checkpoint if standing else None
+            recorder.provenance(provenance(job.settings, data, machine), job.origin)
+            saver = Checkpointer(file, run_id, epochs)
+            start = _take_up(standing, epochs, recorder)
             _train(job.settings, data, recorder, epochs, start, saver, watcher or Nobody())
             finish(recorder, epochs)
             saver.remove()
     except Exception as error:  # told in the outcome, and recorded with its traceback
         status, failure = "FAILED", f"{type(error).__name__}: {error}"
     return Outcome(job, status, run_id, epochs, time.perf_counter() - started, failure)
+
+
+def _take_up(
+    standing: Standing | None, epochs: list[EpochMetrics], recorder: "RunRecorder"
+) -> Checkpoint | None:
+    """Record the epochs of a run that was killed; where it stood."""
+    if standing is None:
+        return None
+    for metrics in standing.epochs:
+        epochs.append(metrics)
+        recorder.epoch(metrics)
+    return standing.checkpoint
 
 
 def _train(
@@ -148,36 +161,53 @@ def _train(
     watcher: Watcher,
 ) -> None:
     """Train, recording as it goes; `epochs` grows."""
+    started = time.perf_counter()
     streams = random_streams(settings.seed)
     first = first_params(settings, data, streams["weights"])
+    hashes = {"initial": weights_hash(first)}
     network = build(settings, data, first)
-    examples = splits(settings, data)
-    training = settings.training
-    updates, _ = updates_and_epochs(settings, data)
 
     def after_update(checkpoint: Checkpoint) -> None:
         saver.update(checkpoint)
         watcher.update(checkpoint)
 
     try:
-        for metrics in train(
-            network,
-            examples.train,
-            examples.test,
-            streams["batches"],
-            learning_rate=training.learning_rate,
-            batch_size=training.batch_size,
-            updates=updates,
-            sampling=training.sampling,
-            gradient=training.gradient,
-            validation=examples.validation,
-            start=start,
-            after_update=after_update,
-        ):
+        for metrics in _descent(settings, data, network, streams["batches"], start, after_update):
             recorder.epoch(metrics)
-            epochs.append(metrics)
+            epochs.append(replace(metrics, weights=weights_hash(network.params)))
             watcher.epoch(metrics)
-        recorder.arrays("weights.npz", whole_params(settings, data, first, network))
+        last = whole_params(settings, data, first, network)
+        hashes["final"] = weights_hash(last)
+        recorder.arrays("weights.npz", last)
     finally:
+        recorder.json("numbers.json", numbers(epochs, hashes, time.perf_counter() - started))
         if epochs:
             recorder.arrays("losses.npz", {"loss": np.concatenate([m.losses for m in epochs])})
+
+
+def _descent(
+    settings: Settings,
+    data: Dataset,
+    network: Network,
+    rng: np.random.Generator,
+    start: Checkpoint | None,
+    after_update: Callable[[Checkpoint], None],
+) -> Iterator[EpochMetrics]:
+    """`train` with these settings."""
+    examples = splits(settings, data)
+    training = settings.training
+    updates, _ = updates_and_epochs(settings, data)
+    return train(
+        network,
+        examples.train,
+        examples.test,
+        rng,
+        learning_rate=training.learning_rate,
+        batch_size=training.batch_size,
+        updates=updates,
+        sampling=training.sampling,
+        gradient=training.gradient,
+        validation=examples.validation,
+        start=start,
+        after_update=after_update,
+    )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from sgdprobe.bits import LEVELS
 from sgdprobe.checks import Check, Choice, Flag, Jobs, Number, Optional, Text, Widths
 from sgdprobe.nn import ACTIVATIONS, GRADIENTS, INITIALIZERS, LOSSES, SAMPLINGS, SOFTMAX_AXIS
 from sgdprobe.refusal import Refusal
@@ -94,6 +95,7 @@ class Settings:
 
     seed: int = setting(0, Number(int, least=0))
     dtype: str = _choice("float32", "float32", "float64")
+    bits: str = _choice("native", *LEVELS)
     data: DataSettings = field(default_factory=DataSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     init: InitSettings = field(default_factory=InitSettings)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sgdprobe.assembly import load_data, updates_and_epochs
+from sgdprobe.bits import pin
 from sgdprobe.console import RunProgress, duration, percent, where_to_look
 from sgdprobe.naming import run_name
 from sgdprobe.nn import EpochMetrics
@@ -19,14 +20,15 @@ def run_single(settings: Settings, recipe: str | None, overridden: Sequence[str]
 
     overridden : the settings given on the command line, for the run's name.
     """
+    pin(settings.bits)
     data = load_data(settings)  # refuses before anything is written
     from sgdprobe.analysis.figures import run_figures
-    from sgdprobe.tracking import open_store, provenance_tags
+    from sgdprobe.tracking import open_store, origin, provenance_tags
 
     name = recipe or NO_RECIPE
     store = open_store(settings.tracking.uri, settings.tracking.experiment or name)
     tags = provenance_tags() | {"recipe": name, "seed": str(settings.seed)}
-    job = Job(settings, name, run_name(settings, overridden), tags)
+    job = Job(settings, name, run_name(settings, overridden), tags, origin())
 
     def finish(recorder: "RunRecorder", epochs: list[EpochMetrics]) -> None:
         for file, figure in run_figures(epochs, f"{name}: {job.name}").items():

@@ -1,8 +1,8 @@
 """Four IDX files as one `Dataset`: training and test images with their labels."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from sgdprobe.data.idx import DataError, read_idx
 
 BUNDLED = Path(__file__).parent / "mnist"
+
+# The two files of each part, and the dimensions of what they hold.
+KINDS = (("images", 3), ("labels", 1))
 
 # SHA-256 of the bundled files as they lie on disk.
 BUNDLED_SHA256 = {
@@ -32,13 +35,17 @@ BUNDLED_SHA256 = {
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images : (n, pixels) uint8 and labels : (n,) uint8, 0 … classes - 1; all read-only."""
+    """Images : (n, pixels) uint8 and labels : (n,) uint8, 0 … classes - 1; all read-only.
+
+    files : SHA-256 of the four files as they lie on disk, by name.
+    """
 
     name: str
     train_images: NDArray[np.uint8]
     train_labels: NDArray[np.uint8]
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def pixels(self) -> int:
@@ -104,10 +111,11 @@ def load(name: str, root: str | None) -> Dataset:
     folder = BUNDLED if root is None else Path(root)
     if root is None:
         _check_bundled()
-    train_images = read_idx(_find(folder, "train-images", 3), 3)
-    train_labels = read_idx(_find(folder, "train-labels", 1), 1)
-    test_images = read_idx(_find(folder, "t10k-images", 3), 3)
-    test_labels = read_idx(_find(folder, "t10k-labels", 1), 1)
+    kinds = [(f"{part}-{kind}", d) for part in ("train", "t10k") for kind, d in KINDS]
+    paths = [_find(folder, stem, dimensions) for stem, dimensions in kinds]
+    train_images, train_labels, test_images, test_labels = (
+        read_idx(path, dimensions) for path, (_, dimensions) in zip(paths, kinds, strict=True)
+    )
     if train_images.shape[1:] != test_images.shape[1:]:
         raise DataError(
             f"{_find(folder, 't10k-images', 3)} has images of {_size(test_images)} pixels, "
@@ -128,7 +136,8 @@ def load(name: str, root: str | None) -> Dataset:
             f"{_find(folder, 't10k-labels', 1)} has the label {test_labels.max()}; "
             f"the training labels are 0 … {classes - 1}"
         )
-    return Dataset(name, _rows(train_images), train_labels, _rows(test_images), test_labels)
+    files = {path.name: _sha256(path) for path in paths} if root is not None else BUNDLED_SHA256
+    return Dataset(name, _rows(train_images), train_labels, _rows(test_images), test_labels, files)
 
 
 def _find(folder: Path, stem: str, dimensions: int) -> Path:
@@ -151,12 +160,17 @@ def _size(images: NDArray[np.uint8]) -> str:
     return " × ".join(map(str, images.shape[1:]))
 
 
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _check_bundled() -> None:
     """The bundled files are the published ones, or this checkout is damaged."""
     for name, recorded in BUNDLED_SHA256.items():
         path = BUNDLED / name
         if not path.exists():
             raise DataError(f"{path} is missing: this checkout is damaged")
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = _sha256(path)
         if found != recorded:
             raise DataError(f"{path} has the SHA-256 {found}; recorded is {recorded}")

@@ -20,7 +20,7 @@ class EpochMetrics:
     """What one epoch did; accuracies 0 … 1 after its last update, on all examples.
 
     `loss` is the mean of `losses`, the loss at each update of the epoch, before that update.
-    `updates` counts from the start of training.
+    `updates` counts from the start of training. `weights` is there for whoever hashes them.
     """
 
     epoch: int
@@ -31,6 +31,7 @@ class EpochMetrics:
     validation_accuracy: float | None = None
     symptoms: dict[str, float] = field(default_factory=dict)
     losses: Array = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
+    weights: str | None = None
 
 
 @dataclass(frozen=True)

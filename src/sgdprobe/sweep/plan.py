@@ -33,7 +33,7 @@ class Plan:
         flats = [settings.flat() for settings, _ in unique]
         differing = [key for key in flats[0] if len({flat[key] for flat in flats}) > 1]
         for key in differing:
-            if key.startswith(("tracking.", "sweep.")):
+            if key.startswith(("tracking.", "sweep.", "bits")):
                 values = ", ".join(shown(v) for v in dict.fromkeys(flat[key] for flat in flats))
                 raise SettingsError(f"{key} must be the same in all runs of a sweep; got {values}")
         for settings, _ in unique:

@@ -10,6 +10,7 @@ from joblib import effective_n_jobs
 from rich.console import Console
 
 from sgdprobe.assembly import load_data
+from sgdprobe.bits import pin
 from sgdprobe.console import duration, plain_console, where_to_look
 from sgdprobe.run import Job, identity
 from sgdprobe.settings import Settings
@@ -28,6 +29,7 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings] | None) -> int:
     known : recipes to recognise in the table; None for no table.
     """
     settings = plan.jobs[0].settings
+    pin(settings.bits)
     # Workers import and load while this process prepares the store.
     warm_up = threading.Thread(target=start_workers, args=(settings, len(plan.jobs)), daemon=True)
     if not settings.sweep.dry_run:
@@ -47,7 +49,7 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings] | None) -> int:
         tell_outdated(left, console)
     warm_up.join()
     started = time.perf_counter()
-    with _tidy(stores.values(), console), SweepProgress(len(tasks), console) as progress:
+    with tidy(stores.values(), console), SweepProgress(len(tasks), console) as progress:
         progress.found(list(done.values()))
         for outcome in fan_out(left, settings.sweep, plan.sweep):
             progress.add(outcome)
@@ -103,19 +105,19 @@ def _experiments(plan: Plan) -> list[str]:
 
 def _tasks(plan: Plan, stores: Mapping[str, "Store"]) -> list[Task]:
     """The jobs, tagged with all that tells them apart, each with the store that it goes to."""
-    from sgdprobe.tracking import provenance_tags
+    from sgdprobe.tracking import origin, provenance_tags
 
     tasks = []
     for job in plan.jobs:
         store = stores.get(job.settings.tracking.experiment or job.recipe)
         if store is not None:
             tags = provenance_tags() | job.tags | identity(job.settings, load_data(job.settings))
-            tasks.append((Job(job.settings, job.recipe, job.name, tags), store))
+            tasks.append((Job(job.settings, job.recipe, job.name, tags, origin()), store))
     return tasks
 
 
 @contextmanager
-def _tidy(stores: Iterable["Store"], console: Console) -> Iterator[None]:
+def tidy(stores: Iterable["Store"], console: Console) -> Iterator[None]:
     """When the sweep is stopped, stop its workers and mark their runs KILLED."""
     try:
         yield

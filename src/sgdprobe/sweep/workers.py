@@ -46,7 +46,8 @@ def _work(job: Job, store: "Store", parent: int) -> Outcome:
 
     _end_with(parent)
     with claim(store.uri, job.tags["key"]):
-        done = done_before([(job, store)]) if job.settings.sweep.resume else {}
+        again = "rerun_of" in job.tags or not job.settings.sweep.resume
+        done = {} if again else done_before([(job, store)])
         return done.get(job.name) or run(job, store)
 
 

@@ -1,5 +1,6 @@
 """One run in MLflow, written while it happens by the process that trains it."""
 
+import json
 import math
 import signal
 import tempfile
@@ -22,6 +23,7 @@ from sgdprobe.nn import EpochMetrics
 from sgdprobe.nn.functions import Array
 from sgdprobe.settings import Settings, shown
 from sgdprobe.tracking.processes import process_tags
+from sgdprobe.tracking.provenance import source_files, source_hash, without_secrets
 from sgdprobe.tracking.store import Store, alone, at_root
 
 
@@ -66,7 +68,8 @@ class RunRecorder:
         self._describe(settings, data)
 
     def _describe(self, settings: Settings, data: Dataset) -> None:
-        params = [Param(key, shown(value)) for key, value in settings.flat().items()]
+        texts = {key: shown(value) for key, value in settings.flat().items()}
+        params = [Param(key, without_secrets(text)) for key, text in texts.items()]
         self._client.log_batch(self.run_id, params=params)
         record = DatasetRecord(
             name=data.name,
@@ -79,6 +82,15 @@ class RunRecorder:
         with alone(self._uri):  # the first run of an experiment also adds the dataset itself
             self._client.log_inputs(self.run_id, datasets=[DatasetInput(record, [context])])
         self.text("settings.yaml", settings_yaml(settings))
+
+    def provenance(self, facts: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
+        """All that decides the numbers: `provenance.json`, and what git has not got as a diff."""
+        source = {"hash": source_hash(), "files": source_files()}
+        whole = {**facts, "source": source, **origin}
+        diff = whole.pop("diff", "")
+        self.json("provenance.json", whole)
+        if diff:
+            self.text("uncommitted.diff", diff)
 
     @_whole()
     def epoch(self, metrics: EpochMetrics) -> None:
@@ -110,6 +122,10 @@ class RunRecorder:
         """A text artifact."""
         self._client.log_text(self.run_id, content, name)
 
+    def json(self, name: str, content: Any) -> None:
+        """A JSON artifact; Python reads its floats back as they were."""
+        self.text(name, json.dumps(content, indent=1))
+
     @_whole()
     def figure(self, name: str, figure: Any) -> None:
         """A matplotlib figure as an artifact; the ending of the name says in which format."""
@@ -129,9 +145,10 @@ class RunRecorder:
             self._client.set_terminated(self.run_id, "FINISHED")
             return
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))
         self._client.log_batch(self.run_id, tags=[RunTag("failure", reason[:5000])])
-        self.text("traceback.txt", "".join(traceback.format_exception(kind, error, trace)))
+        told = "".join(traceback.format_exception(kind, error, trace))
+        self.text("traceback.txt", without_secrets(told))
         self._client.set_terminated(self.run_id, status)
 
 
@@ -141,5 +158,6 @@ def settings_yaml(settings: Settings) -> str:
     for key, value in settings.flat().items():
         block, _, name = key.rpartition(".")
         place = nested.setdefault(block, {}) if block else nested
+        value = without_secrets(value) if isinstance(value, str) else value
         place[name] = list(value) if isinstance(value, tuple) else value
     return yaml.safe_dump(nested, sort_keys=False, default_flow_style=None)

@@ -54,6 +54,13 @@ def store_uri(uri: str | None) -> str:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
 
 
+def absolute_uri(uri: str | None) -> str:
+    """The same address for a process of another checkout."""
+    uri = store_uri(uri)
+    file = _sqlite_file(uri)
+    return uri if file is None else f"sqlite:///{file}"
+
+
 def read_store(uri: str | None) -> MlflowClient:
     """A client of a store that exists. Raises StoreError."""
     uri = store_uri(uri)

@@ -1,0 +1,261 @@
+"""Recorded runs repeated from the store alone, and a verdict on every number."""
+
+import random
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from sgdprobe.analysis.verdict import ACCURACY_TOLERANCE, LOSS_TOLERANCE, Difference, Verdict
+from sgdprobe.analysis.verdict import compare as compared
+from sgdprobe.assembly import load_data, updates_and_epochs
+from sgdprobe.bits import pin
+from sgdprobe.checks import Jobs, Number, Optional
+from sgdprobe.console import RunProgress, duration, percent, plain_console, where_to_look
+from sgdprobe.data import Dataset
+from sgdprobe.data.dataset import BUNDLED
+from sgdprobe.refusal import Refusal
+from sgdprobe.run import Job, Outcome, run
+from sgdprobe.settings import Settings, SweepSettings, refuse
+from sgdprobe.sweep.progress import SweepProgress
+from sgdprobe.sweep.runner import tidy
+from sgdprobe.sweep.workers import fan_out
+from sgdprobe.worktree import run_at
+
+if TYPE_CHECKING:
+    from sgdprobe.tracking import Record, Store
+
+MANY = 8  # causes shown
+ENDED = ("FINISHED", "FAILED")
+SAMPLE = Optional(Number(int, least=1))
+
+CONSOLE = plain_console()
+
+
+@dataclass(frozen=True)
+class Repeating:
+    """How to repeat.
+
+    data_root : where the same data lies now. changed_data : repeat although the data is another.
+    at_commit : with the source as it was recorded.
+    """
+
+    uri: str | None = None
+    data_root: str | None = None
+    changed_data: bool = False
+    at_commit: bool = False
+
+    def words(self) -> list[str]:
+        """The same as options of rerun.py, but for the store and the source."""
+        root = [] if self.data_root is None else ["--data-root", self.data_root]
+        return root + ["--changed-data"] * self.changed_data
+
+
+def rerun_run(word: str, how: Repeating) -> int:
+    """Repeat the run that `word` names and say how it came out. Returns the exit code."""
+    from sgdprobe.tracking import find_run, read_record, read_store
+
+    client = read_store(how.uri)
+    record = read_record(client, find_run(client, word))
+    if how.at_commit:
+        return _at_commit([record], [record.run_id], how)
+    settings = _settings(record, how)
+    pin(settings.bits)
+    data = _checked_data(settings, record, how)
+    _say_source([record])
+    _say(f"repeating run {record.run_id} ({record.name}) of experiment {record.experiment}")
+    store, job = _prepared(record, settings, how)
+    with RunProgress(*updates_and_epochs(settings, data), CONSOLE) as progress:
+        outcome = run(job, store, progress)
+    verdict = _judge(record, outcome, store)
+    if outcome.failure:
+        _say(outcome.failure)
+    _say(*_told(verdict))
+    _say(f"run {outcome.run_id} in experiment {store.experiment}")
+    _say(where_to_look(store.page()))
+    return 0 if verdict.same else 1
+
+
+def rerun_sweep(word: str, sample: int | None, n_jobs: int, how: Repeating) -> int:
+    """Repeat a sweep's runs, or `sample` of them drawn by chance, and show a table."""
+    from sgdprobe.tracking import find_sweep, read_record, read_store
+
+    for option, value, check in (("--sample", sample, SAMPLE), ("--n-jobs", n_jobs, Jobs())):
+        try:
+            check(value)
+        except ValueError:
+            raise refuse(option, value, check.expects) from None
+    client = read_store(how.uri)
+    runs = find_sweep(client, word)
+    sweep = runs[0].data.tags["sweep"]
+    ended = [found for found in runs if found.info.status in ENDED]
+    if not ended:
+        raise Refusal(f"sweep {sweep} has no run that ended")
+    some = random.SystemRandom().sample(ended, min(sample or len(ended), len(ended)))
+    records = [read_record(client, found) for found in some]
+    if how.at_commit:
+        drawn = [] if sample is None else ["--sample", str(sample)]
+        return _at_commit(records, ["--sweep", sweep, *drawn, "--n-jobs", str(n_jobs)], how)
+    settings = [_settings(record, how) for record in records]
+    pin(settings[0].bits)
+    for each, record in zip(settings, records, strict=True):
+        _checked_data(each, record, how)
+    _say_source(records)
+    _say(f"repeating {len(records)} of the {len(runs)} runs of sweep {sweep}")
+    label = f"rerun-{sweep}-{secrets.token_hex(2)}"
+    tasks = []
+    for each, record in zip(settings, records, strict=True):
+        store, job = _prepared(record, each, how)
+        tasks.append((replace(job, tags=job.tags | {"sweep": label}), store))
+    verdicts = _fanned_out(records, tasks, SweepSettings(n_jobs=n_jobs), label)
+    CONSOLE.print(_table(records, verdicts))
+    words = [verdict.word for verdict, _ in verdicts.values()]
+    counts = ", ".join(f"{words.count(w)} {w}" for w in ("IDENTICAL", "CLOSE", "DIFFERENT"))
+    _say(f"sweep {sweep}: {counts}")
+    return 0 if all(verdict.same for verdict, _ in verdicts.values()) else 1
+
+
+Judged = dict[str, tuple[Verdict, Outcome]]
+
+
+def _fanned_out(
+    records: Sequence["Record"],
+    tasks: Sequence[tuple[Job, "Store"]],
+    sweep: SweepSettings,
+    label: str,
+) -> Judged:
+    """The verdict on each record, by its run id."""
+    known = {record.run_id: record for record in records}
+    stores = {job.name: store for job, store in tasks}
+    verdicts: Judged = {}
+    with (
+        tidy(dict.fromkeys(stores.values()), CONSOLE),
+        SweepProgress(len(tasks), CONSOLE) as progress,
+    ):
+        for outcome in fan_out(tasks, sweep, label):
+            progress.add(outcome)
+            record = known[outcome.job.tags["rerun_of"]]
+            verdicts[record.run_id] = _judge(record, outcome, stores[outcome.job.name]), outcome
+    return verdicts
+
+
+def _at_commit(records: Sequence["Record"], words: Sequence[str], how: Repeating) -> int:
+    from sgdprobe.tracking import absolute_uri
+
+    origins = {(record.provenance["git"]["commit"], record.diff) for record in records}
+    if len(origins) > 1:
+        raise Refusal("the runs were recorded at different commits: repeat them one by one")
+    ((commit, diff),) = origins
+    _say(f"with the source of commit {commit}{' and its recorded changes' * bool(diff)}")
+    # Not among the words, which are recorded: an address may hold a password.
+    words = [*words, *how.words()]
+    return run_at(commit, diff, words, MLFLOW_TRACKING_URI=absolute_uri(how.uri))
+
+
+def _settings(record: "Record", how: Repeating) -> Settings:
+    """The recorded settings, with the data where it lies. Raises SettingsError."""
+    settings = Settings.of(record.settings)
+    root = how.data_root or record.provenance["data"]["folder"]
+    return replace(settings, data=replace(settings.data, root=root))
+
+
+def _checked_data(settings: Settings, record: "Record", how: Repeating) -> Dataset:
+    """The data, if it is what the run was trained on. Raises Refusal that names the file."""
+    data = load_data(settings)
+    recorded = record.provenance["data"]
+    if data.digest != recorded["digest"] and not how.changed_data:
+        folder = Path(settings.data.root or BUNDLED)
+        pairs = [
+            (name, sha, data.files[name])
+            for name, sha in recorded["files"].items()
+            if data.files.get(name, sha) != sha
+        ] or [("", recorded["digest"], data.digest)]
+        told = "; ".join(f"{folder / n} has the SHA-256 {b}, recorded is {a}" for n, a, b in pairs)
+        raise Refusal(f"the data of {record.run_id} changed: {told}")
+    return data
+
+
+def _say(*lines: str) -> None:
+    """Print lines as long as they are: a terminal's width must not cut a number."""
+    CONSOLE.print(*lines, sep="\n", soft_wrap=True)
+
+
+def _say_source(records: Iterable["Record"]) -> None:
+    """Say first what is likely to make the numbers differ."""
+    from sgdprobe.tracking import source_files
+
+    now = source_files()
+    recorded = [record.provenance["source"]["files"] for record in records]
+    changed = sorted({n for files in recorded for n in files | now if files.get(n) != now.get(n)})
+    if changed:
+        _say(
+            f"the source differs from the record: {', '.join(changed)}; "
+            "--at-recorded-commit repeats with the recorded source"
+        )
+
+
+def _prepared(record: "Record", settings: Settings, how: Repeating) -> tuple["Store", Job]:
+    """Where to record the repeat, and what to run."""
+    from sgdprobe.tracking import open_store, origin, provenance_tags
+
+    tags = {name: record.tags[name] for name in ("recipe", "seed") if name in record.tags}
+    tags |= provenance_tags() | {"rerun_of": record.run_id}
+    name = f"rerun {record.run_id[:8]} {record.name}"
+    job = Job(settings, record.tags.get("recipe", ""), name, tags, origin())
+    return open_store(how.uri, record.experiment), job
+
+
+def _judge(record: "Record", outcome: Outcome, store: "Store") -> Verdict:
+    """Compare what was recorded with what the repeat recorded, and tag the repeat."""
+    from sgdprobe.tracking import mark, read_record
+
+    if outcome.run_id is None:
+        lost = Difference("ending", record.failure or record.status, outcome.failure)
+        return Verdict("DIFFERENT", 0, lost)
+    client = store.client()
+    repeat = read_record(client, client.get_run(outcome.run_id))
+    ending = Difference("ending", record.failure or record.status, repeat.failure or repeat.status)
+    verdict = compared(
+        record.numbers,
+        repeat.numbers,
+        record.provenance,
+        repeat.provenance,
+        ending,
+        interrupted=record.status not in ENDED,
+    )
+    mark(client, outcome.run_id, verdict.word)
+    return verdict
+
+
+def _told(verdict: Verdict) -> list[str]:
+    """The verdict in lines."""
+    if verdict.word == "IDENTICAL":
+        return [f"IDENTICAL: all {verdict.compared} numbers and hashes, to the last bit"]
+    lines = [f"{verdict.word}: first at {verdict.first}"]
+    if verdict.word == "CLOSE":
+        bounds = f"{percent(LOSS_TOLERANCE)} of the loss, {percent(ACCURACY_TOLERANCE)} accuracy"
+        lines.append(f"  within {bounds}")
+    if verdict.largest:
+        lines.append(f"  largest at {verdict.largest}")
+    if not verdict.causes:
+        return [*lines, "  no recorded difference explains it"]
+    lines.append("  what can explain it, most likely first:")
+    lines += [f"  {number}. {cause}" for number, cause in enumerate(verdict.causes[:MANY], 1)]
+    more = len(verdict.causes) - MANY
+    return lines + ([f"  and {more} more in provenance.json"] if more > 0 else [])
+
+
+def _table(records: Sequence["Record"], verdicts: Judged) -> Table:
+    """The runs in the order of the sweep's own ids, with the first difference and its cause."""
+    table = Table("run", "name", "verdict", "time", "", box=SIMPLE_HEAD, pad_edge=False)
+    for record in sorted(records, key=lambda record: record.name):
+        verdict, outcome = verdicts[record.run_id]
+        told = [str(verdict.first)] if verdict.first else []
+        told += [str(cause) for cause in verdict.causes[:1]]
+        took = duration(outcome.seconds)
+        table.add_row(record.run_id[:12], record.name, verdict.word, took, "; ".join(told))
+    return table
