@@ -167,7 +167,7 @@ def in_turn(
     """Run many commands of a door in one process: Hydra and MLflow are imported once."""
 
     def run(
-        commands: Sequence[Sequence[str]], door: str = "train.py", **variables: str
+        commands: Sequence[Sequence[str]], door: str | Path = "train.py", **variables: str
     ) -> list[CompletedProcess[str]]:
         lines = [[str(project / "src" / door), *arguments] for arguments in commands]
         process = subprocess.run(

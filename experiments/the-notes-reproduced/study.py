@@ -47,15 +47,14 @@ class Reading:
 
 READINGS = (
     Reading("as printed", "notes", 100),
-    Reading("in float32", "notes", 20, ("dtype=float32",)),
-    Reading("5,000 updates", "notes", 20, ("dtype=float32", "training.iterations=5000")),
-    Reading("20,000 updates", "notes", 20, ("dtype=float32", "training.iterations=20000")),
-    Reading("without replacement", "notes", 20, ("dtype=float32", "training.sampling=permutation")),
-    Reading("pixels scaled, / 255", "notes", 20, ("dtype=float32", "data.scale=unit")),
-    Reading("softmax per sample", "notes", 20, ("dtype=float32", "network.softmax_over=sample")),
-    Reading("weights of 0.01", "notes", 20, ("dtype=float32", "init.scale=0.01")),
-    Reading("the book, chapter 4", "book", 20),
-    Reading("the book, chapter 5", "book_relu", 20),
+    Reading("in float32", "notes", 10, ("dtype=float32",)),
+    Reading("20,000 updates", "notes", 10, ("dtype=float32", "training.iterations=20000")),
+    Reading("without replacement", "notes", 10, ("dtype=float32", "training.sampling=permutation")),
+    Reading("pixels scaled, / 255", "notes", 10, ("dtype=float32", "data.scale=unit")),
+    Reading("softmax per sample", "notes", 10, ("dtype=float32", "network.softmax_over=sample")),
+    Reading("weights of 0.01", "notes", 10, ("dtype=float32", "init.scale=0.01")),
+    Reading("the book, chapter 4", "book", 10),
+    Reading("the book, chapter 5", "book_relu", 10),
 )
 
 

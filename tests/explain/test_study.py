@@ -36,7 +36,7 @@ def root(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def explain(root: Path, in_turn: InTurn) -> InTurn:
     def run(commands: list[list[str]], store: str) -> list[CompletedProcess[str]]:
-        return in_turn(commands, door="explain.py", MLFLOW_TRACKING_URI=store)
+        return in_turn(commands, door=root / "src" / "explain.py", MLFLOW_TRACKING_URI=store)
 
     return run
 
