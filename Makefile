@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+BENCH_PY ?= $(PY)
+BENCH_OUT ?= experiments/speed
 
 .DEFAULT_GOAL := help
 .PHONY: help sweep test ui lint bench lock clean
@@ -22,6 +24,13 @@ lint: $(VENV)/ready-to-test  ## style and types
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
+
+# Whom it lacks it names: give it an environment with scikit-learn, PyTorch and JAX, if there is one,
+# by make bench BENCH_PY=path/to/python
+bench: $(VENV)/ready  ## time an epoch beside other libraries and more; about twenty minutes
+	for script in bench update numerical scaling figure; do \
+	  PYTHONPATH=src $(BENCH_PY) tests/benchmarks/$$script.py --out $(BENCH_OUT) || exit 1; \
+	done
 
 lock: $(VENV)/ready-to-test  ## resolve the dependencies anew into the lock files
 	$(PY) -m uv pip compile pyproject.toml --group build --universal --python-version 3.11 \

@@ -167,9 +167,10 @@ def in_turn(
     """Run many commands of a door in one process: Hydra and MLflow are imported once."""
 
     def run(
-        commands: Sequence[Sequence[str]], door: str = "train.py", **variables: str
+        commands: Sequence[Sequence[str]], door: Path | None = None, **variables: str
     ) -> list[CompletedProcess[str]]:
-        lines = [[str(project / "src" / door), *arguments] for arguments in commands]
+        path = str(door or project / "src" / "train.py")
+        lines = [[path, *arguments] for arguments in commands]
         process = subprocess.run(
             [sys.executable, "-c", IN_TURN],
             input="\n".join(map(json.dumps, lines)),
@@ -247,6 +248,6 @@ def points() -> "Callable[[str, Run], dict[str, list[tuple[int, float]]]]":
 
 
 @pytest.fixture(scope="session")
-def artifacts() -> "Callable[[Run], Path]":
-    """The folder of a run's artifacts."""
-    return lambda run: Path(unquote(urlsplit(run.info.artifact_uri).path))
+def artifacts(project: Path) -> "Callable[[Run], Path]":
+    """The folder of a run's artifacts; in the project's own store its place is relative."""
+    return lambda run: project / unquote(urlsplit(run.info.artifact_uri).path)

@@ -76,6 +76,7 @@ VERDICTS = ("IDENTICAL", "CLOSE", "DIFFERENT")
 def test_twenty_runs_of_different_settings_are_repeated_to_the_last_bit(
     trained: Trained,
     in_turn: InTurn,
+    project: Path,
     store: str,
     runs: "Callable[[str], list[Run]]",
 ) -> None:
@@ -87,7 +88,7 @@ def test_twenty_runs_of_different_settings_are_repeated_to_the_last_bit(
         ["--sweep", sweep, "--uri", store, "--n-jobs", str(n)]
         for sweep, n in zip(ids, (2, 1), strict=True)
     ]
-    answers = in_turn(commands, door="rerun.py")
+    answers = in_turn(commands, door=project / "src/rerun.py")
     for answer in answers[:6]:
         assert answer.returncode == 0, answer
         assert words_of(answer) == ["IDENTICAL:"], answer.stdout
@@ -312,6 +313,7 @@ def test_pinned_bits_are_the_same_on_a_processor_that_would_choose_others(
 def test_bad_requests_are_refused_in_one_line_and_write_nothing(
     trained: Trained,
     in_turn: InTurn,
+    project: Path,
     store: str,
     runs: "Callable[[str], list[Run]]",
     artifacts: "Callable[[Run], Path]",
@@ -338,7 +340,9 @@ def test_bad_requests_are_refused_in_one_line_and_write_nothing(
         "--sweep=last --sample=0": "--sample must be an integer of at least 1, or null; got 0",
     }
     before = len(runs(store))
-    answers = in_turn([[*words.split(), "--uri", store] for words in cases], door="rerun.py")
+    answers = in_turn(
+        [[*words.split(), "--uri", store] for words in cases], door=project / "src/rerun.py"
+    )
     for answer, message in zip(answers, cases.values(), strict=True):
         assert (answer.returncode, answer.stdout) == (2, ""), answer
         assert answer.stderr.startswith(message), answer.stderr

@@ -141,6 +141,10 @@ OTHER: dict[str, Any] = {
     "tracking.uri": "sqlite:////x.db",
     "tracking.experiment": "x",
     "sweep.n_jobs": 2,
+    "sweep.resume": False,
+    "sweep.fail_fast": True,
+    "sweep.max_kills": 3,
+    "sweep.dry_run": True,
     "sweep.backend": "sequential",
 }
 # What has to be said with it.

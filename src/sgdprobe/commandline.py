@@ -107,16 +107,23 @@ def refusals(*also: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let SIGTERM unwind like Ctrl-C, so that a run marks itself KILLED on its way out."""
+    """Let SIGTERM, and SIGHUP of a closed terminal, unwind like Ctrl-C.
+
+    So a run marks itself KILLED on its way out. Under nohup, SIGHUP stays ignored.
+    """
 
     def unwind(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    previous = signal.signal(signal.SIGTERM, unwind)
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, unwind) for number in numbers}
     try:
         yield
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what was recorded stays\n")
         raise SystemExit(128 + signal.SIGINT) from None
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -19,10 +19,10 @@ from sgdprobe.console import RunProgress, duration, percent, plain_console, wher
 from sgdprobe.data import Dataset
 from sgdprobe.data.dataset import BUNDLED
 from sgdprobe.refusal import Refusal
-from sgdprobe.run import Job, Outcome, run
+from sgdprobe.run import Job, Outcome, identity, run
 from sgdprobe.settings import Settings, SweepSettings, refuse
 from sgdprobe.sweep.progress import SweepProgress
-from sgdprobe.sweep.runner import fan_out, tidy
+from sgdprobe.sweep.workers import fan_out, stop_workers
 from sgdprobe.worktree import run_at
 
 if TYPE_CHECKING:
@@ -131,11 +131,16 @@ def _fanned_out(
     known = {record.run_id: record for record in records}
     stores = {job.name: store for job, store in tasks}
     verdicts: Judged = {}
-    with tidy(dict.fromkeys(stores.values())), SweepProgress(len(tasks), CONSOLE) as progress:
-        for outcome in fan_out(tasks, sweep, label):
-            progress.add(outcome)
-            record = known[outcome.job.tags["rerun_of"]]
-            verdicts[record.run_id] = _judge(record, outcome, stores[outcome.job.name]), outcome
+    try:
+        with SweepProgress(len(tasks), CONSOLE) as progress:
+            for outcome in fan_out(tasks, sweep, label):
+                progress.add(outcome)
+                record = known[outcome.job.tags["rerun_of"]]
+                verdict = _judge(record, outcome, stores[outcome.job.name])
+                verdicts[record.run_id] = verdict, outcome
+    except (KeyboardInterrupt, SystemExit):
+        stop_workers(dict.fromkeys(stores.values()))
+        raise
     return verdicts
 
 
@@ -156,7 +161,8 @@ def _settings(record: "Record", how: Repeating) -> Settings:
     """The recorded settings, with the data where it lies. Raises SettingsError."""
     settings = Settings.of(record.settings)
     root = how.data_root or record.provenance["data"]["folder"]
-    return replace(settings, data=replace(settings.data, root=root))
+    again = replace(settings.sweep, resume=False)  # or the record would count as the repeat
+    return replace(settings, data=replace(settings.data, root=root), sweep=again)
 
 
 def _checked_data(settings: Settings, record: "Record", how: Repeating) -> Dataset:
@@ -199,7 +205,8 @@ def _prepared(record: "Record", settings: Settings, how: Repeating) -> tuple["St
     from sgdprobe.tracking import open_store, origin, provenance_tags
 
     tags = {name: record.tags[name] for name in ("recipe", "seed") if name in record.tags}
-    tags |= provenance_tags() | {"rerun_of": record.run_id}
+    tags |= provenance_tags() | identity(settings, load_data(settings))
+    tags["rerun_of"] = record.run_id
     name = f"rerun {record.run_id[:8]} {record.name}"
     job = Job(settings, record.tags.get("recipe", ""), name, tags, origin())
     return open_store(how.uri, record.experiment), job

@@ -51,6 +51,7 @@ class Outcome:
     epochs: list[EpochMetrics]
     seconds: float
     failure: str | None = None
+    earlier: bool = False  # done before this command, which only found it
 
     @property
     def last(self) -> EpochMetrics | None:
@@ -78,6 +79,22 @@ class Nobody:
         """Nothing."""
 
 
+def identity(settings: Settings, data: Dataset) -> dict[str, str]:
+    """Tags that say what was computed: runs with the same `key` have the same numbers.
+
+    `program` is the settings alone; `size` is what a run's time depends on.
+    """
+    from sgdprobe.tracking import source_hash
+
+    return {
+        "key": settings.key(data.digest, source_hash()),
+        "program": settings.key(),
+        "source_hash": source_hash(),
+        "data_hash": data.digest,
+        "size": settings.size,
+    }
+
+
 Finish = Callable[["RunRecorder", list[EpochMetrics]], None]
 
 
@@ -92,15 +109,15 @@ def run(
     A long run that was killed goes on from its checkpoint, as a run of its own that begins with
     the epochs of the killed one. finish is called before the record is closed.
     """
-    from sgdprobe.tracking import RunRecorder, source_hash
+    from sgdprobe.tracking import RunRecorder
 
     started = time.perf_counter()
     epochs: list[EpochMetrics] = []
     run_id, status, failure = None, "FINISHED", None
     try:
         data = load_data(job.settings)
-        key = job.settings.key(data.digest, source_hash())
-        tags = job.tags | {"key": key}
+        tags = job.tags | identity(job.settings, data)
+        key = tags["key"]
         # A repeat proves nothing if it goes on from what it is to be compared with.
         file = CHECKPOINTS / (key + tags.get("rerun_of", ""))
         standing = restore(file)

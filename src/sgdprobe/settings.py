@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sgdprobe.bits import LEVELS
-from sgdprobe.checks import Check, Choice, Jobs, Number, Optional, Text, Widths
+from sgdprobe.checks import Check, Choice, Flag, Jobs, Number, Optional, Text, Widths
 from sgdprobe.nn import ACTIVATIONS, GRADIENTS, INITIALIZERS, LOSSES, SAMPLINGS, SOFTMAX_AXIS
 from sgdprobe.refusal import Refusal
 
@@ -79,10 +79,14 @@ class TrackingSettings:
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """How many runs are fanned out."""
+    """How runs are fanned out; nothing here changes a number."""
 
     backend: str = _choice("loky", "loky", "sequential")
     n_jobs: int = setting(-1, Jobs())
+    resume: bool = setting(True, Flag())
+    fail_fast: bool = setting(False, Flag())
+    max_kills: int = setting(2, Number(int, least=1))
+    dry_run: bool = setting(False, Flag())
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,18 @@ class Settings:
         """
         elsewhere = ("tracking.", "sweep.", "data.name", "data.root")
         return {key: v for key, v in self.flat().items() if not key.startswith(elsewhere)}
+
+    @property
+    def size(self) -> str:
+        """What a run's time depends on: runs of one size take about as long."""
+        network, training = self.network, self.training
+        length = (
+            f"{training.epochs} epochs" if training.epochs else f"{training.iterations} updates"
+        )
+        return (
+            f"{shown(network.hidden)} {network.activation} {self.dtype}, {length} of "
+            f"{training.batch_size} by {training.gradient}, on {self.data.root or self.data.name}"
+        )
 
     def key(self, *hashes: str) -> str:
         """The run's identity: its numbers and the hashes of its data and of its source."""

@@ -2,6 +2,9 @@
 
 MNIST, a network of 784-50-100-10 sigmoid units with a softmax per sample and cross entropy, plain
 SGD in float32. One epoch is 600 updates; after each, all 60,000 + 10,000 images are evaluated.
+
+65 of the 784 pixels are 0 in every image. A run of sgdprobe leaves them out, which changes rounding
+only; whoever takes part on the other 719 solves the same problem with a twelfth less work.
 """
 
 from dataclasses import dataclass
@@ -11,8 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sgdprobe.data import load
+from sgdprobe.assembly import build, seen
+from sgdprobe.data import Dataset, load
 from sgdprobe.nn import initial_params
+from sgdprobe.settings import Settings
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -23,28 +28,49 @@ LEARNING_RATE = 0.1
 UPDATES = 600  # an epoch
 
 
+# What a run of sgdprobe is told, as far as it bears on which pixels it keeps.
+RUN = Settings.of({"network": {"hidden": list(SIZES[1:-1])}})
+
+
 @dataclass(frozen=True)
 class Problem:
-    """Pixels : (n, 784) uint8, labels : (n,) integers, and the weights to start from.
+    """The images as bytes, and the weights to start from.
 
     A contestant keeps the images in the form that suits it best.
     """
 
-    train_images: NDArray[np.uint8]
-    train_labels: NDArray[np.intp]
-    test_images: NDArray[np.uint8]
-    test_labels: NDArray[np.intp]
-    params: dict[str, Floats]
+    data: Dataset
+    params: dict[str, Any]
+
+    @cached_property
+    def trimmed(self) -> "Problem":
+        """What a run of sgdprobe makes of it: without the pixels that are 0 in every image."""
+        return Problem(seen(RUN, self.data), build(RUN, self.data, self.params).params)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of an image, the rows of W1."""
+        return self.data.pixels
+
+    @cached_property
+    def train_labels(self) -> Indices:
+        """Labels of the training images : (60000,)."""
+        return self.data.train_labels.astype(np.intp)
+
+    @cached_property
+    def test_labels(self) -> Indices:
+        """Labels of the test images : (10000,)."""
+        return self.data.test_labels.astype(np.intp)
 
     @cached_property
     def x_train(self) -> Floats:
-        """Training images : (60000, 784), pixel / 255."""
-        return np.asarray(self.train_images / np.float32(255), np.float32)
+        """Training images : (60000, pixels), pixel / 255."""
+        return np.asarray(self.data.train_images / np.float32(255), np.float32)
 
     @cached_property
     def x_test(self) -> Floats:
-        """Test images : (10000, 784), pixel / 255."""
-        return np.asarray(self.test_images / np.float32(255), np.float32)
+        """Test images : (10000, pixels), pixel / 255."""
+        return np.asarray(self.data.test_images / np.float32(255), np.float32)
 
 
 class Contestant(Protocol):
@@ -62,17 +88,10 @@ class Contestant(Protocol):
 
 def load_problem() -> Problem:
     """The bundled MNIST, and weights that learn from the first epoch on (Xavier's)."""
-    data = load("mnist", None)
-    params: dict[str, Any] = initial_params(
+    params = initial_params(
         np.random.default_rng(0), SIZES, scheme="xavier", scale=1, dtype="float32"
     )
-    return Problem(
-        data.train_images,
-        data.train_labels.astype(np.intp),
-        data.test_images,
-        data.test_labels.astype(np.intp),
-        params,
-    )
+    return Problem(load("mnist", None).packed, params)
 
 
 def epoch_masks(rng: np.random.Generator, updates: int = UPDATES) -> Indices:

@@ -14,6 +14,9 @@ class Products:
     """The products of one pass over x : (n, pixels)."""
 
     def __init__(self, network: Network, x: Array) -> None:
+        # Fills the arrays with what an update has there: any bytes may be in new memory, and
+        # numbers near 0 slow a product down.
+        network.gradient(x, np.zeros(len(x), np.intp))
         self.layers = network.layers(len(x))
         self.inputs = [x, *(layer.h for layer in self.layers)]
 

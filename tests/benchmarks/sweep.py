@@ -9,12 +9,7 @@ made beforehand, new ones for each turn, and the same number of processes.
 """
 
 import argparse
-import logging
-import os
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,11 +18,10 @@ from statistics import mean
 from typing import Any
 
 import psutil
+import whole_command
 from machine import ROOT
-from mlflow import MlflowClient
-from rich.console import Console
 from rich.table import Table
-from timings import Spread, ratios, write_csv, write_json
+from timings import Spread, console, ratios, write_csv, write_json
 
 DATA = ROOT / "src/sgdprobe/data/mnist"
 LEARNING_RATES = (0.01, 0.1, 1)
@@ -91,20 +85,11 @@ PIPELINES = {
 
 def timed(pipeline: Pipeline, cells: int, iterations: int, jobs: int) -> dict[str, Any]:
     """Seconds of one whole sweep in an empty folder, and what its store then holds."""
-    with tempfile.TemporaryDirectory() as folder:
-        uri = f"sqlite:///{folder}/mlflow.db"
-        client = MlflowClient(tracking_uri=uri)
-        experiment = client.create_experiment("sweep", Path(folder, "mlruns").as_uri())
-        command = pipeline.command(cells, iterations, jobs, uri)
-        started = time.perf_counter()
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        seconds = time.perf_counter() - started
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
-        os.sync()  # what this sweep left to write is not the next one's work
-        runs = client.search_runs([experiment], "attributes.status = 'FINISHED'")
-        accuracies = [run.data.metrics["test_accuracy"] for run in runs]
-        return {"seconds": seconds, "runs": len(runs), "mean_test_accuracy": mean(accuracies)}
+    seconds, runs = whole_command.timed(
+        "sweep", lambda uri: pipeline.command(cells, iterations, jobs, uri)
+    )
+    accuracies = [run.data.metrics["test_accuracy"] for run in runs]
+    return {"seconds": seconds, "runs": len(runs), "mean_test_accuracy": mean(accuracies)}
 
 
 def compare(turns: int, cells: int, iterations: int, jobs: int) -> list[dict[str, Any]]:
@@ -146,15 +131,13 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     chosen = options()
-    console = Console(highlight=False)
+    say = console().print
     if find_spec("hydra_plugins.hydra_joblib_launcher") is None:
-        console.print("not installed: pip install hydra-joblib-launcher")
+        say("not installed: pip install hydra-joblib-launcher")
         return 1
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of each table it makes
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     rows = compare(chosen.turns, chosen.cells, chosen.iterations, chosen.jobs)
     title = f"{chosen.cells} runs of {chosen.iterations:,} updates in {chosen.jobs} processes"
-    console.print(table(rows, title))
+    say(table(rows, title))
     if chosen.out:
         write_csv(chosen.out / "sweep.csv", rows)
         write_json(chosen.out / "sweep.json", {"title": title})

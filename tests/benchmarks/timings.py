@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -10,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from machine import description
+from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Spread:
             f"{factor * value:,.{digits}f}" for value in (self.median, self.least, self.greatest)
         )
         return f"{mid} ({low}–{high})"
+
+
+def console() -> Console:
+    """Where tables go: 120 columns wide if that is a file, which has no width."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def alternate(works: Sequence[Callable[[], Any]], blocks: int) -> list[list[float]]:

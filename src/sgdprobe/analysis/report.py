@@ -19,7 +19,7 @@ def report_run(word: str, uri: str | None) -> int:
     """
     client = read_store(uri)
     run = find_run(client, word)
-    epochs, losses = recorded_epochs(client, run), recorded_losses(client, run)
+    epochs, losses = recorded_epochs(client, run), recorded_losses(client, run.info.run_id)
     title = f"{run.data.tags.get('recipe', '')}: {run.info.run_name}"
     figures = {"learning_curve.png": learning_curve(epochs, title)}
     if losses is not None:

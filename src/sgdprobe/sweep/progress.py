@@ -38,24 +38,41 @@ class SweepProgress:
         """Runs that did not end FINISHED."""
         return sum(outcome.status != "FINISHED" for outcome in self.outcomes)
 
+    def found(self, outcomes: Sequence[Outcome]) -> None:
+        """Count runs that were done before; a line says how many."""
+        self.outcomes.extend(outcomes)
+        if outcomes:
+            runs = f"{len(outcomes)} of {self._total} runs"
+            self.console.print(f"{runs} were done before, with the same settings, data and source")
+
+    def counts(self) -> str:
+        """For example "33 done, 1 failed, 2 done before, 0 left"."""
+        before = sum(outcome.earlier for outcome in self.outcomes)
+        ended = len(self.outcomes)
+        return (
+            f"{ended - self.failed - before} done, {self.failed} failed, "
+            f"{before} done before, {self._total - ended} left"
+        )
+
     def add(self, outcome: Outcome) -> None:
         """Show a run that has ended."""
         self.outcomes.append(outcome)
         number = f"{len(self.outcomes):>{len(str(self._total))}}/{self._total}"
         if outcome.failure is None and outcome.last:
-            result = f"test {percent(outcome.last.test_accuracy)}  {duration(outcome.seconds)}"
+            time_ = "done before" if outcome.earlier else duration(outcome.seconds)
+            result = f"test {percent(outcome.last.test_accuracy)}  {time_}"
         else:
             result = f"{outcome.status} {outcome.failure}"
         self.console.print(f"{number}  {outcome.job.name}  {result}", soft_wrap=True)
         self._bar.update(self._task, completed=len(self.outcomes), description=self._state())
 
     def _state(self) -> str:
-        ended = len(self.outcomes)
-        state = f"{ended - self.failed} done, {self.failed} failed, {self._total - ended} left"
-        if not ended:
-            return state
-        each = (time.perf_counter() - self._started) / ended
-        return f"{state}, {duration(each * (self._total - ended))} to go"
+        made = sum(not outcome.earlier for outcome in self.outcomes)
+        if not made:
+            return self.counts()
+        each = (time.perf_counter() - self._started) / made
+        left = self._total - len(self.outcomes)
+        return f"{self.counts()}, {duration(each * left)} to go"
 
     def __enter__(self) -> "SweepProgress":
         self._bar.start()

@@ -7,14 +7,18 @@ import os
 # It reads this when it is imported, so it stands above the imports.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+from sgdprobe.tracking.claims import claim
+from sgdprobe.tracking.evidence import Evidence, Result, recorded_evidence, recorded_results
 from sgdprobe.tracking.find import find_run, find_sweep, recorded_epochs, recorded_losses
 from sgdprobe.tracking.provenance import origin, provenance_tags, source_files, source_hash
 from sgdprobe.tracking.record import Record, mark, read_record
 from sgdprobe.tracking.recorder import RunRecorder
+from sgdprobe.tracking.results import finished_runs, last_epochs, tags_of, typical_seconds
 from sgdprobe.tracking.store import (
     Store,
     StoreError,
     absolute_uri,
+    known_store,
     open_store,
     read_store,
     runs_of_sweep,
@@ -25,13 +29,19 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 __all__ = [
+    "Evidence",
     "Record",
+    "Result",
     "RunRecorder",
     "Store",
     "StoreError",
     "absolute_uri",
+    "claim",
     "find_run",
     "find_sweep",
+    "finished_runs",
+    "known_store",
+    "last_epochs",
     "mark",
     "open_store",
     "origin",
@@ -39,8 +49,12 @@ __all__ = [
     "read_record",
     "read_store",
     "recorded_epochs",
+    "recorded_evidence",
     "recorded_losses",
+    "recorded_results",
     "runs_of_sweep",
     "source_files",
     "source_hash",
+    "tags_of",
+    "typical_seconds",
 ]

@@ -11,6 +11,7 @@ from mlflow.entities import Run
 
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.settings import SettingsError
+from sgdprobe.tracking.store import at_root
 
 MANY = 10
 RECENT = 1000  # runs among which a mistyped word is looked for
@@ -91,12 +92,12 @@ def recorded_epochs(client: MlflowClient, run: Run) -> list[EpochMetrics]:
     return [EpochMetrics(step, 0, loss[step], train[step], test[step]) for step in sorted(loss)]
 
 
-def recorded_losses(client: MlflowClient, run: Run) -> np.ndarray | None:
+def recorded_losses(client: MlflowClient, run_id: str) -> np.ndarray | None:
     """The loss at every update, or None where it was not recorded."""
-    files = {item.path for item in client.list_artifacts(run.info.run_id)}
-    if "losses.npz" not in files:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        path = client.download_artifacts(run.info.run_id, "losses.npz", folder)
+    with at_root(client.tracking_uri), tempfile.TemporaryDirectory() as folder:
+        files = {item.path for item in client.list_artifacts(run_id)}
+        if "losses.npz" not in files:
+            return None
+        path = client.download_artifacts(run_id, "losses.npz", folder)
         with np.load(Path(path), allow_pickle=False) as content:
             return np.asarray(content["loss"])

@@ -50,13 +50,12 @@ def source_hash() -> str:
 
 @cache
 def provenance_tags() -> dict[str, str]:
-    """Commit, whether the tree was dirty, source hash and command line, as MLflow tags."""
+    """Commit, whether the tree was dirty, and the command line, as MLflow tags."""
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain")
     tags = {
         "mlflow.source.name": without_secrets(shlex.join(["python", *sys.argv])),
         "mlflow.source.type": "LOCAL",
-        "source_hash": source_hash(),
         "git_dirty": "unknown" if changes is None else str(bool(changes)).lower(),
     }
     return tags | ({"mlflow.source.git.commit": commit.strip()} if commit else {})

@@ -13,7 +13,7 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
-from sqlalchemy import make_url
+from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sgdprobe.refusal import Refusal
@@ -70,6 +70,16 @@ def read_store(uri: str | None) -> MlflowClient:
     return MlflowClient(tracking_uri=uri)
 
 
+def known_store(uri: str | None, experiment: str) -> Store | None:
+    """The store with the experiment in it, or None where it is not there yet; nothing is made."""
+    uri = store_uri(uri)
+    file = _sqlite_file(uri)
+    if file is not None and not file.exists():
+        return None
+    found = MlflowClient(tracking_uri=uri).get_experiment_by_name(experiment)
+    return Store(uri, experiment, found.experiment_id) if found else None
+
+
 def open_store(uri: str | None, experiment: str) -> Store:
     """The store with the experiment in it, both made if need be; dead runs marked KILLED.
 
@@ -80,14 +90,12 @@ def open_store(uri: str | None, experiment: str) -> Store:
     uri = store_uri(uri)
     try:
         # MLflow writes the working directory into what it makes.
-        with _alone(uri), contextlib.chdir(PROJECT_ROOT):
+        with alone(uri), at_root():
             _make_file(uri)
             client = MlflowClient(tracking_uri=uri)
             found = client.get_experiment_by_name(experiment)
             if found is None:
-                location = (PROJECT_ROOT / "mlruns" / quote(experiment)).as_uri()
-                local = uri.startswith("sqlite:")
-                number = client.create_experiment(experiment, location if local else None)
+                number = _make_experiment(client, uri, experiment)
             elif found.lifecycle_stage == "deleted":
                 client.restore_experiment(found.experiment_id)
                 number = found.experiment_id
@@ -97,6 +105,32 @@ def open_store(uri: str | None, experiment: str) -> Store:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise StoreError(f"the store {uri} can't be used: {str(error).splitlines()[0]}") from error
     return Store(uri, experiment, number)
+
+
+def _make_experiment(client: MlflowClient, uri: str, name: str) -> str:
+    """Make an experiment. Its artifacts lie under the project's mlruns/ unless a server has them.
+
+    In the project's own store that place is relative to the project, so that the folder can be
+    moved; MLflow reads relative places, from its working directory, but makes none by itself.
+    """
+    if not uri.startswith("sqlite:"):
+        return str(client.create_experiment(name))
+    place = Path("mlruns") / quote(name)
+    number = str(client.create_experiment(name, (PROJECT_ROOT / place).as_uri()))
+    if uri == default_uri():
+        change = text("UPDATE experiments SET artifact_location = :place WHERE experiment_id = :id")
+        with create_engine(uri, poolclass=NullPool).begin() as connection:
+            connection.execute(change, {"place": str(place), "id": number})
+    return number
+
+
+def at_root(uri: str | None = None) -> "contextlib.chdir[Path]":
+    """A context in which the relative places of a project's own artifacts hold.
+
+    uri : the store; None for this project. Another checkout's store lies at that checkout's root.
+    """
+    file = _sqlite_file(uri) if uri else None
+    return contextlib.chdir(file.parent if file else PROJECT_ROOT)
 
 
 def _make_file(uri: str) -> None:
@@ -115,6 +149,11 @@ def _make_file(uri: str) -> None:
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def is_database(uri: str) -> bool:
+    """Whether a store is a database that can be asked directly, and no server."""
+    return uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def _sqlite_file(uri: str) -> Path | None:
@@ -145,8 +184,8 @@ def _bury(client: MlflowClient, experiment_id: str) -> None:
 
 
 @contextlib.contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    """Hold this machine's lock for a store."""
+def alone(uri: str) -> Iterator[None]:
+    """Hold this machine's lock for a store, for what MLflow can't do in two processes at once."""
     name = f"sgdprobe-{os.getuid()}-{sha256(uri.encode()).hexdigest()[:16]}.lock"
     with FileLock(Path(tempfile.gettempdir()) / name):
         yield

@@ -16,7 +16,7 @@ class Floor:
         network = Network(problem.params)
         self.batch = Products(network, problem.x_train[:BATCH_SIZE].copy())
         self.chunk = Products(network, problem.x_train[:CHUNK].copy())
-        self.chunks = (len(problem.train_images) + len(problem.test_images)) // CHUNK
+        self.chunks = (len(problem.train_labels) + len(problem.test_labels)) // CHUNK
 
     def updates(self, masks: Indices) -> None:
         for _ in masks:

@@ -45,7 +45,7 @@ def _right(params: Params, images: Any, labels: Any) -> Any:
     def chunk(xt: Any) -> Any:
         return jnp.sum(jnp.argmax(_scores(params, xt[0]), axis=1) == xt[1])
 
-    chunks = images.reshape(-1, CHUNK, SIZES[0]), labels.reshape(-1, CHUNK)
+    chunks = images.reshape(-1, CHUNK, images.shape[1]), labels.reshape(-1, CHUNK)
     return jnp.sum(jax.lax.map(chunk, chunks))
 
 
@@ -56,11 +56,11 @@ right = jax.jit(_right)
 class JaxScan:
     def __init__(self, problem: Problem) -> None:
         self.train = (
-            jnp.asarray(problem.train_images),
+            jnp.asarray(problem.data.train_images),
             jnp.asarray(problem.train_labels.astype(np.int32)),
         )
         self.test = (
-            jnp.asarray(problem.test_images),
+            jnp.asarray(problem.data.test_images),
             jnp.asarray(problem.test_labels.astype(np.int32)),
         )
         self.params = [

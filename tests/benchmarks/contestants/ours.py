@@ -9,8 +9,8 @@ from sgdprobe.nn.training import _descend
 class Ours:
     def __init__(self, problem: Problem) -> None:
         self.network = Network(problem.params)
-        self.examples = Examples(problem.train_images, problem.train_labels)
-        self.test = Examples(problem.test_images, problem.test_labels)
+        self.examples = Examples(problem.data.train_images, problem.train_labels)
+        self.test = Examples(problem.data.test_images, problem.test_labels)
 
     def updates(self, masks: Indices) -> None:
         list(_descend(self.network, self.examples, masks, LEARNING_RATE, "backprop"))

@@ -49,8 +49,8 @@ compiled_right = torch.compile(_right, fullgraph=True, options=OPTIONS)
 class PytorchCompiled:
     def __init__(self, problem: Problem) -> None:
         self.params = [(W.detach(), b.detach()) for W, b in tensors(problem)]
-        self.train = torch.tensor(problem.train_images), torch.tensor(problem.train_labels)
-        self.test = torch.tensor(problem.test_images), torch.tensor(problem.test_labels)
+        self.train = torch.tensor(problem.data.train_images), torch.tensor(problem.train_labels)
+        self.test = torch.tensor(problem.data.test_images), torch.tensor(problem.test_labels)
 
     def updates(self, masks: Indices) -> None:
         for some in torch.from_numpy(masks).split(UNROLLED):

@@ -1,0 +1,173 @@
+"""The figures of a report: one style, black, blue and orange, told apart by shape as well."""
+
+import io
+from collections.abc import Sequence
+from itertools import product
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from sgdprobe.analysis import effects
+from sgdprobe.analysis.effects import Array, estimate
+from sgdprobe.analysis.figures import BLACK, BLUE, ORANGE
+
+GREY = "#777777"
+COLUMNS = 3
+MOST_PANELS = 12  # interaction panels that still can be read
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG; the same figure gives the same bytes, whenever it is drawn."""
+    with mpl.rc_context({"svg.hashsalt": "sgdprobe", "svg.fonttype": "path"}):
+        stream = io.BytesIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    return stream.getvalue()
+
+
+def _panels(count: int, height: float = 2.6) -> tuple[Figure, list[Axes]]:
+    """So many panels in rows of three, all on the same scales."""
+    rows = -(-count // COLUMNS)
+    figure = Figure(figsize=(9, height * rows + 0.3), layout="constrained")
+    grid = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
+    axes = list(grid.ravel())
+    for empty in axes[count:]:
+        empty.remove()
+    for lowest in axes[max(count - COLUMNS, 0) : count]:
+        lowest.tick_params(labelbottom=True)
+    return figure, axes[:count]
+
+
+def _plain(axes: Axes) -> None:
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def learning_curves(
+    first: Array, second: Array, alone: Sequence[Array], names: Sequence[str], ends: Sequence[str]
+) -> Figure:
+    """A panel for each factor: both recipes, and the first with that one change.
+
+    Each curve : (seeds, epochs), drawn as its mean, with a band from the lowest to the highest
+    seed; ends : the two recipes' names.
+    """
+    figure, panels = _panels(len(names))
+    for axes, changed, name in zip(panels, alone, names, strict=True):
+        for curve, label, colour, style in (
+            (first, ends[0], BLACK, "-"),
+            (second, ends[1], ORANGE, "--"),
+            (changed, "only this change", BLUE, ".-"),
+        ):
+            epochs = np.arange(1, curve.shape[1] + 1)
+            axes.plot(epochs, curve.mean(axis=0), style, color=colour, label=label, linewidth=1.3)
+            axes.fill_between(
+                epochs, curve.min(axis=0), curve.max(axis=0), color=colour, alpha=0.2, linewidth=0
+            )
+        axes.set_title(name, fontsize=10)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        _plain(axes)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel("test accuracy", fontsize=10)
+    return figure
+
+
+def waterfall(y: Array, names: Sequence[str], ends: Sequence[str]) -> Figure:
+    """From the first recipe to the second by Shapley shares, in the order of the factors."""
+    shares = effects.shapley(y)
+    k = len(names)
+    at = float(y[(0,) * k].mean())
+    figure = Figure(figsize=(9, 0.5 * k + 2), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(0, at, color=GREY)
+    for row, share in enumerate(shares, start=1):
+        found = estimate(share)
+        colour, hatch = (BLUE, "") if found.mean >= 0 else (ORANGE, "///")
+        axes.barh(row, found.mean, left=at, color=colour, hatch=hatch, edgecolor="white")
+        at += found.mean
+        axes.errorbar(at, row, xerr=(found.high - found.low) / 2, color=BLACK, capsize=3)
+        axes.annotate(
+            f"{100 * found.mean:+.2f}".replace("-", "−"), (1.01, row), va="center",
+            xycoords=("axes fraction", "data"), fontsize=9,
+        )  # fmt: skip
+    axes.barh(k + 1, at, color=GREY)
+    axes.set_yticks(range(k + 2), [ends[0], *names, ends[1]])
+    axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_xlabel("test accuracy; each bar a factor's share, with its 95 % interval, in points")
+    _plain(axes)
+    return figure
+
+
+def interaction_plot(y: Array, names: Sequence[str], levels: Sequence[tuple[str, str]]) -> Figure:
+    """For each pair the mean at its four combinations: parallel lines just add up.
+
+    The largest interactions first, and no more than can be read. levels : of each factor, shown.
+    """
+    found = effects.interactions(y)
+    pairs = sorted(found, key=lambda pair: -abs(float(found[pair].mean())))[:MOST_PANELS]
+    figure, panels = _panels(len(pairs), 2.9)
+    others = tuple(range(y.ndim - 3))
+    for axes, (i, j) in zip(panels, pairs, strict=True):
+        mean = np.moveaxis(y, (i, j), (-3, -2)).mean(axis=others)
+        for level, marker, colour in ((0, "o-", BLACK), (1, "s--", ORANGE)):
+            values = mean[:, level]
+            axes.errorbar(
+                (0, 1), values.mean(axis=-1), yerr=effects.half_width(values), fmt=marker,
+                color=colour, capsize=3, label=f"{levels[j][level]}",
+            )  # fmt: skip
+        axes.set_xticks((0, 1), ["before", "after"])
+        axes.set_xlim(-0.3, 1.3)
+        axes.set_title(f"{names[i]}: {' → '.join(levels[i])}", fontsize=8)
+        axes.legend(title=names[j], fontsize=7, title_fontsize=7, loc="best")
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        _plain(axes)
+    figure.supylabel("test accuracy", fontsize=10)
+    return figure
+
+
+def ladder_plot(y: Array, names: Sequence[str]) -> Figure:
+    """Left every ladder from one recipe to the other; right what it makes of each factor."""
+    figure = Figure(figsize=(9, max(3.4, 0.5 * len(names) + 1.4)), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _lattice(left, y.mean(axis=-1))
+    shares, first, second = (
+        100 * values.mean(axis=1)
+        for values in (
+            effects.shapley(y),
+            effects.alone_from_first(y),
+            effects.alone_from_second(y),
+        )
+    )
+    for row in range(len(names)):
+        ends = [100 * end.credit.mean for end in effects.least_and_most(y, row)]
+        right.plot(ends, [row, row], color=GREY, linewidth=5, alpha=0.4, solid_capstyle="butt")
+    rows = range(len(names))
+    right.plot(shares, rows, "o", color=BLACK, label="Shapley share", zorder=4)
+    right.plot(first, rows, ">", color=BLUE, label="first change of all", zorder=3)
+    right.plot(second, rows, "<", color=ORANGE, label="last change of all", zorder=3)
+    right.axvline(0, color=BLACK, linewidth=0.8)
+    right.set_yticks(rows, names)
+    right.invert_yaxis()
+    right.set_xlabel("credit in points, least to most")
+    right.legend(fontsize=8, loc="best")
+    _plain(right)
+    return figure
+
+
+def _lattice(axes: Axes, mean: Array) -> None:
+    """Every cell at its number of changes, joined to those with one change more."""
+    for cell in product((0, 1), repeat=mean.ndim):
+        for i in (i for i, level in enumerate(cell) if not level):
+            following = (*cell[:i], 1, *cell[i + 1 :])
+            steps, values = [sum(cell), sum(following)], [mean[cell], mean[following]]
+            axes.plot(steps, values, color=GREY, linewidth=0.7)
+            axes.plot(steps, values, ".", color=BLACK)
+    axes.set(xlabel="changes made", ylabel="test accuracy")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    _plain(axes)

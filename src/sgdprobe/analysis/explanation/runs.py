@@ -1,0 +1,112 @@
+"""Every run of a study: as a CSV file, and as the last table of the page."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from sgdprobe.analysis.explanation.document import Block, Heading, Items, Table, Text
+from sgdprobe.analysis.explanation.facts import Facts
+from sgdprobe.analysis.explanation.words import linked, percents
+from sgdprobe.explain.design import code
+from sgdprobe.explain.measured import Run
+from sgdprobe.settings import shown
+
+UI = "http://127.0.0.1:5000"
+
+LAST = ("train_accuracy", "loss")
+COLUMNS = {
+    "cell": "a digit for each factor, in the order of their columns; 1: as in the second recipe",
+    "changes": "how many factors are as in the second recipe",
+    "seed": "root of the run's random streams; cells share seeds",
+    "run_id": "the run in MLflow",
+    "diverged": "1 where the loss became no number: test_accuracy is then that of guessing",
+    "test_accuracy": "on all test images after the last update, 0 … 1",
+    "train_accuracy": "on all training images after the last update, 0 … 1",
+    "loss": "mean over the updates of the last epoch",
+    "first_loss": "of the first batch before any update; cells within one change of an end",
+    "symptom/…": "after the last epoch; the README of the project says what each is",
+}
+
+
+def table(facts: Facts) -> str:
+    """cells.csv: a line for each run, in the order of the design."""
+    results = facts.measured.results
+    signs = sorted({n for r in results.values() for n in r.metrics if n.startswith("symptom/")})
+    columns = [*COLUMNS][:-1]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([columns[0], *facts.names, *columns[1:], *signs])
+    for run in facts.design.runs():
+        writer.writerow(_line(facts, run, signs))
+    return stream.getvalue()
+
+
+def _line(facts: Facts, run: Run, signs: Sequence[str]) -> list[object]:
+    cell, seed = run
+    result = facts.measured.results[run]
+    evidence = facts.measured.evidence.get(run)
+    metrics = [result.metrics.get(name) for name in LAST]
+    return [
+        code(cell),
+        *(factor.shown(level) for factor, level in zip(facts.factors, cell, strict=True)),
+        sum(cell),
+        seed,
+        result.run_id,
+        int(result.diverged),
+        facts.measured.accuracy_of(run),
+        *metrics,
+        evidence.first_loss if evidence else None,
+        *(result.metrics.get(name) for name in signs),
+    ]
+
+
+def method(facts: Facts) -> list[Block]:
+    """What was held fixed, and where the numbers are."""
+    held = [f"`{key}={shown(value)}`" for key, value in facts.design.held_fixed().items()]
+    left_out = [
+        f"`{factor.name}` stays `{factor.shown(0)}`, as in `{facts.ends[0]}`; in "
+        f"`{facts.ends[1]}` it is `{factor.shown(1)}`."
+        for factor in facts.measured.left_out
+    ]
+    blocks: list[Block] = [Heading("Held fixed"), Text(f"In every run: {', '.join(held)}.")]
+    if left_out:
+        blocks += [Text("Differences that were left out:"), Items(left_out)]
+    return blocks
+
+
+def columns(facts: Facts) -> list[Block]:
+    """What the columns of cells.csv are."""
+    factors = f"`{'`, `'.join(facts.names)}`"
+    rows = [[f"`{name}`", words] for name, words in COLUMNS.items()]
+    rows.insert(1, [factors, "the factor's settings in this cell"])
+    return [
+        Heading("cells.csv"),
+        Text("Every run that a number here was computed from, a line each, with its id."),
+        Table(["column", "what it is"], rows),
+    ]
+
+
+def runs(facts: Facts) -> list[Block]:
+    """The runs of each cell, where the page's links lead."""
+    results, seeds = facts.measured.results, range(facts.design.seeds)
+    rows = []
+    for cell in facts.design.cells():
+        ids = [
+            f"[{result.run_id[:8]}{' (diverged)' if result.diverged else ''}]({UI}{result.page})"
+            for result in (results[cell, seed] for seed in seeds)
+        ]
+        levels = [f"`{f.shown(level)}`" for f, level in zip(facts.factors, cell, strict=True)]
+        reached = percents(facts.reaches(cell))
+        rows.append([linked(code(cell), cell), *levels, reached, " ".join(ids)])
+    return [
+        Heading("Runs"),
+        Text(
+            "A row for each cell, its runs in the order of their seeds, from 0. The links open a "
+            "run while `mlflow ui` is up. Shares, main effects and interactions are of all rows."
+        ),
+        Table(
+            ["cell", *facts.names, "test accuracy", "runs"],
+            rows,
+            [f"cell-{code(cell)}" for cell in facts.design.cells()],
+        ),
+    ]

@@ -1,0 +1,88 @@
+"""The full factorial: every combination of the factors' levels, each with the same seeds."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from sgdprobe.explain.factors import Factor, comparable
+from sgdprobe.settings import Settings
+from sgdprobe.sweep.plan import Plan
+
+# A level for each factor: 0 as in the first recipe, 1 as in the second.
+Cell = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Design:
+    """Cells × seeds; `base` is the first recipe, whose values hold wherever no factor changes."""
+
+    base: Settings
+    factors: tuple[Factor, ...]
+    seeds: int
+
+    @property
+    def first(self) -> Cell:
+        """The first recipe."""
+        return (0,) * len(self.factors)
+
+    @property
+    def second(self) -> Cell:
+        """The second recipe."""
+        return (1,) * len(self.factors)
+
+    def cells(self) -> list[Cell]:
+        """All of them, the first recipe first and the second last."""
+        return list(product((0, 1), repeat=len(self.factors)))
+
+    def near_an_end(self) -> list[Cell]:
+        """The two recipes, and what is one change away from either."""
+        k = len(self.factors)
+        return [cell for cell in self.cells() if sum(cell) <= 1 or sum(cell) >= k - 1]
+
+    def with_only(self, i: int) -> Cell:
+        """The first recipe with factor i changed."""
+        return tuple(int(j == i) for j in range(len(self.factors)))
+
+    def without(self, i: int) -> Cell:
+        """The second recipe with factor i turned back."""
+        return tuple(int(j != i) for j in range(len(self.factors)))
+
+    def settings(self, cell: Cell, seed: int) -> Settings:
+        """What one run of a cell is given. Raises SettingsError if it contradicts itself."""
+        values: dict[str, Any] = {"seed": seed}
+        for factor, level in zip(self.factors, cell, strict=True):
+            values |= factor.values(level)
+        return changed(self.base, values)
+
+    def runs(self) -> Iterator[tuple[Cell, int]]:
+        """Every cell with every seed."""
+        return product(self.cells(), range(self.seeds))
+
+    def held_fixed(self) -> dict[str, Any]:
+        """The settings that no factor changes."""
+        varied = {key for factor in self.factors for key in factor.keys}
+        return {key: v for key, v in comparable(self.base).items() if key not in varied}
+
+    def plan(self, study: str, runs: Collection[tuple[Cell, int]]) -> Plan:
+        """A sweep over some of the runs, tagged with the study's name."""
+        cells = [(self.settings(cell, seed), None) for cell, seed in runs]
+        axes = [key for factor in self.factors for key in factor.keys]
+        plan = Plan.of(cells, axes)
+        return replace(
+            plan, jobs=tuple(replace(job, tags=job.tags | {"study": study}) for job in plan.jobs)
+        )
+
+
+def code(cell: Cell) -> str:
+    """A cell's name: a digit for each factor, 1 where it is as in the second recipe."""
+    return "".join(map(str, cell))
+
+
+def changed(settings: Settings, values: dict[str, Any]) -> Settings:
+    """The settings with some of them given other values, all checked anew."""
+    blocks: dict[str, Any] = {}
+    for key, value in (settings.flat() | values).items():
+        block, _, name = key.rpartition(".")
+        (blocks.setdefault(block, {}) if block else blocks)[name] = value
+    return Settings.of(blocks)

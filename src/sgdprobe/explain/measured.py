@@ -1,0 +1,93 @@
+"""A study's runs as they were recorded, and the array that the statistics are made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgdprobe.assembly import load_data
+from sgdprobe.explain.design import Cell, Design, code
+from sgdprobe.explain.factors import Factor
+from sgdprobe.explain.request import Request
+from sgdprobe.refusal import Refusal
+
+if TYPE_CHECKING:
+    from sgdprobe.tracking import Evidence, Result
+
+Run = tuple[Cell, int]  # a cell and a seed
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A whole study: every run of the design has a result.
+
+    left_out : differences between the recipes that stay as in the first.
+    evidence : of the runs near an end.
+    """
+
+    request: Request
+    design: Design
+    left_out: tuple[Factor, ...]
+    results: Mapping[Run, "Result"]
+    evidence: Mapping[Run, "Evidence"] = field(default_factory=dict)
+
+    @property
+    def chance(self) -> float:
+        """What guessing reaches."""
+        return 1 / load_data(self.design.base).classes
+
+    @property
+    def test_images(self) -> int:
+        """How many images the accuracies are counted on."""
+        return len(load_data(self.design.base).test_labels)
+
+    def accuracy_of(self, run: Run) -> float:
+        """The test accuracy at the end; a run that diverged can only guess."""
+        result = self.results[run]
+        return self.chance if result.diverged else result.metrics["test_accuracy"]
+
+    def accuracies(self) -> NDArray[np.floating[Any]]:
+        """(2, …, 2, n), an axis for each factor, then the seeds."""
+        values = [self.accuracy_of(run) for run in self.design.runs()]
+        shape = (2,) * len(self.design.factors) + (self.design.seeds,)
+        return np.array(values).reshape(shape)
+
+    def diverged(self) -> list[Run]:
+        """The runs that count as guessing."""
+        return [run for run in self.design.runs() if self.results[run].diverged]
+
+
+def keys_of(design: Design) -> dict[Run, str]:
+    """The key of each run: what it was recorded under, wherever that was."""
+    from sgdprobe.tracking import source_hash
+
+    keys = {}
+    for cell, seed in design.runs():
+        settings = design.settings(cell, seed)
+        keys[cell, seed] = settings.key(load_data(settings).digest, source_hash())
+    return keys
+
+
+def collect(
+    request: Request, design: Design, left_out: tuple[Factor, ...], keys: Mapping[Run, str]
+) -> Measured:
+    """The study from the store. Raises Refusal if a run has no result: nothing is filled in."""
+    from sgdprobe.tracking import recorded_evidence, recorded_results
+
+    uri = design.base.tracking.uri
+    recorded = recorded_results(uri)
+    missing = [run for run, key in keys.items() if key not in recorded]
+    if missing:
+        without = sorted({code(cell) for cell, _ in missing})
+        raise Refusal(
+            f"{len(missing)} of {len(keys)} runs are missing or failed, in "
+            f"{', '.join(without[:4])}{', …' if without[4:] else ''} of the cells "
+            f"({', '.join(factor.name for factor in design.factors)}): no report without them"
+        )
+    results = {run: recorded[key] for run, key in keys.items()}
+    cells = set(design.near_an_end())
+    near = [run for run in keys if run[0] in cells]
+    evidence = recorded_evidence(uri, [results[run] for run in near])
+    return Measured(request, design, left_out, results, dict(zip(near, evidence, strict=True)))

@@ -1,0 +1,108 @@
+"""joblib's worker processes: started early, replaced when killed, ended with their parent."""
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from sgdprobe.assembly import load_data
+from sgdprobe.run import Job, Outcome, run
+from sgdprobe.settings import Settings, SweepSettings
+from sgdprobe.sweep.done import Task, done_before
+
+if TYPE_CHECKING:
+    from sgdprobe.tracking import Store
+
+
+def start_workers(settings: Settings, jobs: int) -> None:
+    """Start joblib's processes and let them import and load while this one prepares the store."""
+    n_jobs = settings.sweep.n_jobs
+    if settings.sweep.backend == "loky":
+        calls = [delayed(_prepare)(settings, os.getpid())] * min(effective_n_jobs(n_jobs), jobs)
+        Parallel(n_jobs=n_jobs, backend="loky", batch_size=1)(calls)
+
+
+def _prepare(settings: Settings, parent: int) -> None:
+    _end_with(parent)
+    import sgdprobe.tracking  # noqa: F401 (takes seconds, once in each process)
+
+    load_data(settings)
+
+
+def _work(job: Job, store: "Store", parent: int) -> Outcome:
+    """Run one job in a worker that ends with the process that started it.
+
+    Unless it is finished by now: by another sweep, or by a worker that was killed before it could
+    tell.
+    """
+    from sgdprobe.tracking import claim
+
+    _end_with(parent)
+    with claim(store.uri, job.tags["key"]):
+        done = done_before([(job, store)]) if job.settings.sweep.resume else {}
+        return done.get(job.name) or run(job, store)
+
+
+@cache  # one watch for each worker, however many jobs it runs
+def _end_with(parent: int) -> None:
+    if os.getpid() == parent:  # no worker: joblib runs a single process's jobs in this one
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)  # nobody is left to tell
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def fan_out(tasks: Sequence[Task], settings: SweepSettings, sweep: str) -> Iterator[Outcome]:
+    """The outcomes of all jobs, in the order in which they end.
+
+    When a worker process dies, joblib gives up; what is left goes to new workers, except for a
+    job that was under way at `max_kills` deaths: it is the likely cause, and counts as KILLED.
+    """
+    left = {job.name: (job, store) for job, store in tasks}
+    while left:
+        parallel = Parallel(
+            n_jobs=settings.n_jobs,
+            backend=settings.backend,
+            return_as="generator_unordered",
+            batch_size=1,  # joblib would bundle short runs, and show and lose them together
+        )
+        calls = [delayed(_work)(job, store, os.getpid()) for job, store in left.values()]
+        try:
+            for outcome in parallel(calls):
+                del left[outcome.job.name]
+                yield outcome
+        except TerminatedWorkerError as error:
+            for name in _repeatedly_killed(left, sweep, settings.max_kills):
+                job, _ = left.pop(name)
+                yield Outcome(job, "KILLED", None, [], 0.0, str(error).splitlines()[0])
+
+
+def _repeatedly_killed(left: Mapping[str, Task], sweep: str, limit: int) -> list[str]:
+    """Jobs still to be done that were under way at this many deaths of workers."""
+    from sgdprobe.tracking import open_store, runs_of_sweep
+
+    kills: Counter[str] = Counter()
+    for store in dict.fromkeys(store for _, store in left.values()):
+        open_store(store.uri, store.experiment)  # marks what dead workers left RUNNING
+        kills.update(runs_of_sweep(store, sweep, status="KILLED"))
+    return [name for name in left if kills[name] >= limit]
+
+
+def stop_workers(stores: Iterable["Store"]) -> None:
+    """End all workers at once and mark their runs KILLED."""
+    from sgdprobe.tracking import open_store
+
+    get_reusable_executor().shutdown(kill_workers=True)
+    for store in stores:
+        open_store(store.uri, store.experiment)

@@ -1,0 +1,115 @@
+"""What a store already holds: its finished runs, by key, so that none has to be made twice.
+
+MLflow's own search loads every parameter and tag of every run, seconds for a thousand; a store in
+a database is therefore asked directly, in the tables that MLflow keeps there.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from statistics import median
+from typing import Any
+
+from mlflow.entities import Run, ViewType
+from sqlalchemy import Engine, NullPool, bindparam, create_engine, text
+
+from sgdprobe.nn import EpochMetrics
+from sgdprobe.tracking.find import recorded_epochs
+from sgdprobe.tracking.store import Store, is_database
+
+AT_ONCE = 500  # keys in one question; databases limit how long one may be
+
+FINISHED = """
+    SELECT tags.value, runs.run_uuid, runs.start_time, runs.end_time FROM tags
+    JOIN runs ON runs.run_uuid = tags.run_uuid
+    WHERE tags.key = :tag AND tags.value IN :values AND runs.status = 'FINISHED'
+      AND runs.lifecycle_stage = 'active' AND runs.experiment_id = :experiment
+    ORDER BY runs.start_time
+"""
+LATEST = """
+    SELECT run_uuid, key, value, step FROM latest_metrics
+    WHERE run_uuid IN :values AND key IN ('loss', 'train_accuracy', 'test_accuracy')
+"""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run, and the value of the tag that it was found by."""
+
+    run_id: str
+    value: str
+    seconds: float
+
+
+def finished_runs(store: Store, tag: str, values: Iterable[str]) -> dict[str, Finished]:
+    """The first finished run for each value of a tag, among these values."""
+    found: dict[str, Finished] = {}
+    for run in _finished(store, tag, sorted(set(values))):
+        found.setdefault(run.value, run)
+    return found
+
+
+def last_epochs(store: Store, run_ids: Sequence[str]) -> dict[str, EpochMetrics]:
+    """The last epochs of runs of ours, by run id."""
+    if not is_database(store.uri):
+        client = store.client()
+        return {i: recorded_epochs(client, client.get_run(i))[-1] for i in run_ids}
+    points: dict[str, dict[str, Any]] = {}
+    for run_id, key, value, step in _ask(store.uri, LATEST, run_ids):
+        points.setdefault(run_id, {"epoch": step, "updates": 0})[key] = value
+    return {run_id: EpochMetrics(**values) for run_id, values in points.items()}
+
+
+def tags_of(store: Store, run_id: str) -> Mapping[str, str]:
+    """A run's tags."""
+    tags: Mapping[str, str] = store.client().get_run(run_id).data.tags
+    return tags
+
+
+def typical_seconds(store: Store, size: str) -> float | None:
+    """The median time of finished runs of this size; None where there are none."""
+    seconds = [run.seconds for run in _finished(store, "size", [size])]
+    return median(seconds) if seconds else None
+
+
+def _finished(store: Store, tag: str, values: Sequence[str]) -> Iterator[Finished]:
+    if is_database(store.uri):
+        rows = _ask(store.uri, FINISHED, values, tag=tag, experiment=store.experiment_id)
+        for value, run_id, start, end in rows:
+            yield Finished(run_id, value, (end - start) / 1000)
+        return
+    wanted = set(values)
+    for run in _search(store):
+        if run.data.tags.get(tag) in wanted:
+            seconds = (run.info.end_time - run.info.start_time) / 1000
+            yield Finished(run.info.run_id, run.data.tags[tag], seconds)
+
+
+def _search(store: Store) -> Iterator[Run]:
+    """All finished runs of a store behind a server, page by page, oldest first."""
+    page: str | None = None
+    while True:
+        runs = store.client().search_runs(
+            [store.experiment_id],
+            "attributes.status = 'FINISHED'",
+            ViewType.ACTIVE_ONLY,
+            order_by=["attributes.start_time ASC"],
+            page_token=page,
+        )
+        yield from runs
+        page = runs.token
+        if not page:
+            return
+
+
+def _ask(uri: str, question: str, values: Sequence[str], **others: Any) -> Iterator[Any]:
+    query = text(question).bindparams(bindparam("values", expanding=True))
+    with _engine(uri).connect() as connection:
+        for start in range(0, len(values), AT_ONCE):
+            some = values[start : start + AT_ONCE]
+            yield from connection.execute(query, {"values": some, **others})
+
+
+@cache
+def _engine(uri: str) -> Engine:
+    return create_engine(uri, poolclass=NullPool)  # nothing is held open between questions

@@ -1,0 +1,81 @@
+"""The benchmarks, each as a process in its shortest form: do they work? Not: are they fast?"""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parent / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what three benchmarks wrote, and the picture of it."""
+    folder = tmp_path_factory.mktemp("speed")
+    for words in (
+        ("bench.py", "--quick", "--only", "ours"),
+        ("update.py", "--quick"),
+        ("numerical.py", "--quick"),
+        ("figure.py",),
+    ):
+        command = [sys.executable, str(SCRIPTS / words[0]), *words[1:], "--out", str(folder)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{words[0]}\n{done.stdout}\n{done.stderr}"
+        assert "Warning" not in done.stderr, f"{words[0]}\n{done.stderr}"
+    return folder
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_an_epoch_is_timed_on_the_pixels_that_a_run_keeps(out: Path) -> None:
+    turns = rows(out / "bench.csv")
+    assert [(turn["contestant"], turn["pixels"], turn["turn"]) for turn in turns] == [
+        ("ours", "719", "1"),
+        ("ours", "719", "2"),
+    ]
+    for turn in turns:
+        updating, evaluating = float(turn["updating_seconds"]), float(turn["evaluating_seconds"])
+        assert updating > 0
+        assert evaluating > 0
+        assert float(turn["epoch_seconds"]) == pytest.approx(updating + evaluating)
+    assert float(turns[1]["test_accuracy"]) > 0.3, "after 120 updates it has begun to learn"
+
+
+def test_a_run_is_held_against_the_products_of_both(out: Path) -> None:
+    cases = rows(out / "update.csv")
+    assert [(case["network"], case["products_of"]) for case in cases] == [
+        ("719-50-100-10", "719-50-100-10"),
+        ("784-50-100-10", "784-50-100-10"),
+        ("719-50-100-10", "784-50-100-10"),
+    ]
+    for case in cases:
+        least, median, greatest = (
+            float(case[f"ratio_{name}"]) for name in ("least", "median", "greatest")
+        )
+        assert 0 < least <= median <= greatest
+
+
+def test_central_differences_are_scaled_up_to_all_weights(out: Path) -> None:
+    *central, backprop = rows(out / "numerical.csv")
+    assert [int(row["weights"]) for row in central] == [45_360, 45_360, 42_110]
+    for row in central:
+        update, training = (float(row[f"{n}_seconds_median"]) for n in ("update", "training"))
+        assert training == pytest.approx(10_000 * update)
+    assert backprop["gradient"] == "sgdprobe, backprop"
+
+
+@pytest.mark.parametrize("name", ["bench", "update", "numerical"])
+def test_the_machine_is_named_beside_the_numbers(out: Path, name: str) -> None:
+    machine = json.loads((out / f"{name}.json").read_text())["machine"]
+    assert {"processor", "cores", "system", "python", "commit", "numpy"} <= set(machine)
+
+
+def test_there_is_a_picture_of_an_epoch(out: Path) -> None:
+    assert (out / "epoch.png").read_bytes().startswith(b"\x89PNG")
+    assert not (out / "scaling.png").exists(), "scaling.py has not run"
