@@ -19,7 +19,7 @@ from sgdprobe.console import RunProgress, duration, percent, plain_console, wher
 from sgdprobe.data import Dataset
 from sgdprobe.data.dataset import BUNDLED
 from sgdprobe.refusal import Refusal
-from sgdprobe.run import Job, Outcome, run
+from sgdprobe.run import Job, Outcome, identity, run
 from sgdprobe.settings import Settings, SweepSettings, refuse
 from sgdprobe.sweep.progress import SweepProgress
 from sgdprobe.sweep.runner import tidy
@@ -160,7 +160,8 @@ def _settings(record: "Record", how: Repeating) -> Settings:
     """The recorded settings, with the data where it lies. Raises SettingsError."""
     settings = Settings.of(record.settings)
     root = how.data_root or record.provenance["data"]["folder"]
-    return replace(settings, data=replace(settings.data, root=root))
+    again = replace(settings.sweep, resume=False)  # or the record would count as the repeat
+    return replace(settings, data=replace(settings.data, root=root), sweep=again)
 
 
 def _checked_data(settings: Settings, record: "Record", how: Repeating) -> Dataset:
@@ -203,7 +204,8 @@ def _prepared(record: "Record", settings: Settings, how: Repeating) -> tuple["St
     from sgdprobe.tracking import open_store, origin, provenance_tags
 
     tags = {name: record.tags[name] for name in ("recipe", "seed") if name in record.tags}
-    tags |= provenance_tags() | {"rerun_of": record.run_id}
+    tags |= provenance_tags() | identity(settings, load_data(settings))
+    tags["rerun_of"] = record.run_id
     name = f"rerun {record.run_id[:8]} {record.name}"
     job = Job(settings, record.tags.get("recipe", ""), name, tags, origin())
     return open_store(how.uri, record.experiment), job

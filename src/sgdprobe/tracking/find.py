@@ -94,7 +94,7 @@ def recorded_epochs(client: MlflowClient, run: Run) -> list[EpochMetrics]:
 
 def recorded_losses(client: MlflowClient, run_id: str) -> np.ndarray | None:
     """The loss at every update, or None where it was not recorded."""
-    with at_root(), tempfile.TemporaryDirectory() as folder:
+    with at_root(client.tracking_uri), tempfile.TemporaryDirectory() as folder:
         files = {item.path for item in client.list_artifacts(run_id)}
         if "losses.npz" not in files:
             return None

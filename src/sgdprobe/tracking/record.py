@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from sgdprobe.refusal import Refusal
 from sgdprobe.tracking.processes import is_dead
+from sgdprobe.tracking.store import at_root
 
 NEEDED = ("settings.yaml", "provenance.json", "numbers.json")
 DIFF = "uncommitted.diff"
@@ -66,14 +67,14 @@ def _texts(client: MlflowClient, run: Run) -> dict[str, str]:
     """The artifacts that a record is read from."""
     where = f"{run.info.run_id} ({run.info.run_name})"
     try:
-        there = {item.path for item in client.list_artifacts(run.info.run_id)}
-        missing = [name for name in NEEDED if name not in there]
-        if missing:
-            raise Refusal(
-                f"{where} has no {', no '.join(missing)} in {run.info.artifact_uri}: "
-                f"it can't be repeated (status {run.info.status})"
-            )
-        with tempfile.TemporaryDirectory() as folder:
+        with at_root(client.tracking_uri), tempfile.TemporaryDirectory() as folder:
+            there = {item.path for item in client.list_artifacts(run.info.run_id)}
+            missing = [name for name in NEEDED if name not in there]
+            if missing:
+                raise Refusal(
+                    f"{where} has no {', no '.join(missing)} in {run.info.artifact_uri}: "
+                    f"it can't be repeated (status {run.info.status})"
+                )
             return {
                 name: Path(client.download_artifacts(run.info.run_id, name, folder)).read_text(
                     encoding="utf-8"

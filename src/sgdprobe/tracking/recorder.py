@@ -6,11 +6,12 @@ import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 import yaml
@@ -28,7 +29,7 @@ from sgdprobe.tracking.store import Store, alone, at_root
 
 
 @contextmanager
-def _whole() -> Iterator[None]:
+def _held_back() -> Iterator[None]:
     """Hold back Ctrl-C and SIGTERM until a write has ended.
 
     In the middle of one they would leave the store locked, by the very process that then wants to
@@ -40,13 +41,28 @@ def _whole() -> Iterator[None]:
     for number in numbers:
         signal.signal(number, lambda number, _frame: held.append(number))
     try:
-        with at_root():
-            yield
+        yield
     finally:
         for number in numbers:
             signal.signal(number, previous[number])
         for late in held[:1]:
             signal.raise_signal(late)
+
+
+P = ParamSpec("P")
+
+
+def _whole(
+    write: Callable[Concatenate["RunRecorder", P], None],
+) -> Callable[Concatenate["RunRecorder", P], None]:
+    """A write that no signal cuts in two, made where the store's own places hold."""
+
+    @wraps(write)
+    def whole(self: "RunRecorder", /, *args: P.args, **kwargs: P.kwargs) -> None:
+        with _held_back(), at_root(self.uri):
+            write(self, *args, **kwargs)
+
+    return whole
 
 
 class RunRecorder:
@@ -60,7 +76,7 @@ class RunRecorder:
         self, store: Store, name: str, settings: Settings, data: Dataset, tags: Mapping[str, str]
     ) -> None:
         self._client = store.client()
-        self._uri = store.uri
+        self.uri = store.uri
         self.settings = settings
         self.run_id: str = self._client.create_run(
             store.experiment_id, run_name=name, tags={**tags, **process_tags()}
@@ -79,7 +95,7 @@ class RunRecorder:
             profile=f'{{"train": {len(data.train_images)}, "test": {len(data.test_images)}}}',
         )
         context = InputTag(MLFLOW_DATASET_CONTEXT, "training and test")
-        with alone(self._uri):  # the first run of an experiment also adds the dataset itself
+        with alone(self.uri):  # the first run of an experiment also adds the dataset itself
             self._client.log_inputs(self.run_id, datasets=[DatasetInput(record, [context])])
         self.text("settings.yaml", settings_yaml(settings))
 
@@ -92,7 +108,7 @@ class RunRecorder:
         if diff:
             self.text("uncommitted.diff", diff)
 
-    @_whole()
+    @_whole
     def epoch(self, metrics: EpochMetrics) -> None:
         """One point of every metric, at step = epoch. Symptoms that are no numbers stay out."""
         now = int(time.time() * 1000)
@@ -109,7 +125,7 @@ class RunRecorder:
         ]
         self._client.log_batch(self.run_id, metrics=points)
 
-    @_whole()
+    @_whole
     def arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Arrays as an artifact in NumPy's own format: `np.load` opens it."""
         with tempfile.TemporaryDirectory() as folder:
@@ -117,7 +133,7 @@ class RunRecorder:
             np.savez(path, allow_pickle=False, **arrays)
             self._client.log_artifact(self.run_id, str(path))
 
-    @_whole()
+    @_whole
     def text(self, name: str, content: str) -> None:
         """A text artifact."""
         self._client.log_text(self.run_id, content, name)
@@ -126,7 +142,7 @@ class RunRecorder:
         """A JSON artifact; Python reads its floats back as they were."""
         self.text(name, json.dumps(content, indent=1))
 
-    @_whole()
+    @_whole
     def figure(self, name: str, figure: Any) -> None:
         """A matplotlib figure as an artifact; the ending of the name says in which format."""
         self._client.log_figure(self.run_id, figure, name)
@@ -134,7 +150,7 @@ class RunRecorder:
     def __enter__(self) -> "RunRecorder":
         return self
 
-    @_whole()
+    @_whole
     def __exit__(
         self,
         kind: type[BaseException] | None,

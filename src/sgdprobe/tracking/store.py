@@ -124,9 +124,13 @@ def _make_experiment(client: MlflowClient, uri: str, name: str) -> str:
     return number
 
 
-def at_root() -> "contextlib.chdir[Path]":
-    """A context in which the relative places of the project's own artifacts hold."""
-    return contextlib.chdir(PROJECT_ROOT)
+def at_root(uri: str | None = None) -> "contextlib.chdir[Path]":
+    """A context in which the relative places of a project's own artifacts hold.
+
+    uri : the store; None for this project. Another checkout's store lies at that checkout's root.
+    """
+    file = _sqlite_file(uri) if uri else None
+    return contextlib.chdir(file.parent if file else PROJECT_ROOT)
 
 
 def _make_file(uri: str) -> None:
