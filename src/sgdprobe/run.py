@@ -107,7 +107,7 @@ def run(
     A long run that was killed goes on from its checkpoint, as a run of its own that begins with
     the epochs of the killed one. finish is called before the record is closed.
     """
-    from sgdprobe.tracking import RunRecorder
+    from sgdprobe.tracking import RunRecorder, usable
 
     started = time.perf_counter()
     epochs: list[EpochMetrics] = []
@@ -121,6 +121,7 @@ def run(
             tags["continues"] = standing.run_id
         # Two BLAS threads give other bits than one.
         with (
+            usable(store.uri),
             threadpool_limits(1, "blas"),
             RunRecorder(store, job.name, job.settings, data, tags) as recorder,
         ):
