@@ -6,7 +6,7 @@ BENCH_PY ?= $(PY)
 BENCH_OUT ?= experiments/speed
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test ui lint bench lock clean
+.PHONY: help sweep test stress ui lint bench lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -16,6 +16,9 @@ sweep: $(VENV)/ready  ## the main job: 36 runs, about two minutes on two cores
 
 test: $(VENV)/ready-to-test  ## the test suite
 	$(PY) -m pytest
+
+stress: $(VENV)/ready-to-test  ## kill a sweep 100 times and check what it left; about twenty minutes
+	$(PY) tests/stress.py --kills 100 --first-starts 20
 
 ui: $(VENV)/ready  ## compare runs in a browser, at http://127.0.0.1:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(PY) -m mlflow ui --workers 1

@@ -54,7 +54,10 @@ def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first 600 training and 200 test images of MNIST, as a folder for data.root."""
-    folder = tmp_path_factory.mktemp("digits")
+    return few_digits(tmp_path_factory.mktemp("digits"))
+
+
+def few_digits(folder: Path) -> Path:
     data = load("mnist", None)
     for part, images, labels, n in (
         ("train", data.train_images, data.train_labels, 600),
@@ -68,12 +71,14 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
-    """A copy of the project, committed, where the commands of the README take milliseconds.
+    """A copy of the project, committed, where the commands of the README take milliseconds."""
+    return small_project(tmp_path_factory.mktemp("project"), digits)
 
-    Three of its defaults differ: the small data; batches of 128, at which one BLAS thread and two
-    give different bits; 12 updates, which are epochs of 5, 5 and 2.
+
+def small_project(root: Path, digits: Path) -> Path:
+    """Three of its defaults differ: the small data; batches of 128, at which one BLAS thread and
+    two give different bits; 12 updates, which are epochs of 5, 5 and 2.
     """
-    root = tmp_path_factory.mktemp("project")
     heavy = shutil.ignore_patterns("__pycache__", "*-ubyte.gz")
     shutil.copytree(ROOT / "src", root / "src", ignore=heavy)
     shutil.copytree(ROOT / "conf", root / "conf")
@@ -156,7 +161,7 @@ def train(start: Callable[..., Popen[str]]) -> Callable[..., CompletedProcess[st
 
 
 def ended(process: Popen[str]) -> CompletedProcess[str]:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)  # the machine may be busy
     return CompletedProcess(process.args, process.returncode, out, err)
 
 
@@ -177,7 +182,7 @@ def in_turn(
             env=environment | variables,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         assert process.returncode == 0, process.stderr
         answers = map(json.loads, process.stdout.splitlines())

@@ -109,7 +109,7 @@ def run(
     A long run that was killed goes on from its checkpoint, as a run of its own that begins with
     the epochs of the killed one. finish is called before the record is closed.
     """
-    from sgdprobe.tracking import RunRecorder
+    from sgdprobe.tracking import RunRecorder, usable
 
     started = time.perf_counter()
     epochs: list[EpochMetrics] = []
@@ -124,6 +124,7 @@ def run(
             tags["continues"] = standing.run_id
         machine = Machine()
         with (
+            usable(store.uri),
             machine.one_thread(),
             RunRecorder(store, job.name, job.settings, data, tags) as recorder,
         ):

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from joblib import effective_n_jobs
@@ -51,18 +51,35 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings] | None) -> int:
     started = time.perf_counter()
     with tidy(stores.values(), console), SweepProgress(len(tasks), console) as progress:
         progress.found(list(done.values()))
-        for outcome in fan_out(left, settings.sweep, plan.sweep):
-            progress.add(outcome)
-            if progress.failed and settings.sweep.fail_fast:
-                stop_workers(stores.values())
-                break
+        whole = _run(left, plan, stores.values(), progress)
     if known is not None:
         console.print(result_table(plan, progress.outcomes, known))
     took = f"in {duration(time.perf_counter() - started)}"
     console.print(f"sweep {plan.sweep}: {progress.counts()}, {took}", soft_wrap=True)
     for store in stores.values():
         console.print(where_to_look(store.page()), soft_wrap=True)
-    return 1 if progress.failed else 0
+    return 0 if whole and not progress.failed else 1
+
+
+def _run(
+    left: Sequence[Task], plan: Plan, stores: Iterable["Store"], progress: SweepProgress
+) -> bool:
+    """Run what is left; False if the store breaks meanwhile, and with it every later run."""
+    from sgdprobe.tracking import StoreError
+
+    settings = plan.jobs[0].settings.sweep
+    try:
+        for outcome in fan_out(left, settings, plan.sweep):
+            progress.add(outcome)
+            if progress.failed and settings.fail_fast:
+                stop_workers(stores)
+                break
+    except StoreError as error:
+        progress.console.print(f"stopped: {error}", soft_wrap=True)
+        with suppress(StoreError):
+            stop_workers(stores)
+        return False
+    return True
 
 
 def tell_plan(plan: Plan, console: Console) -> int:

@@ -40,12 +40,13 @@ def _work(job: Job, store: "Store", parent: int) -> Outcome:
     """Run one job in a worker that ends with the process that started it.
 
     Unless it is finished by now: by another sweep, or by a worker that was killed before it could
-    tell.
+    tell. Raises StoreError where no run could be recorded, so that the sweep ends.
     """
-    from sgdprobe.tracking import claim
+    from sgdprobe.tracking import claim, knock, usable
 
     _end_with(parent)
-    with claim(store.uri, job.tags["key"]):
+    with usable(store.uri), claim(store.uri, job.tags["key"]):
+        knock(store.uri)
         again = "rerun_of" in job.tags or not job.settings.sweep.resume
         done = {} if again else done_before([(job, store)])
         return done.get(job.name) or run(job, store)

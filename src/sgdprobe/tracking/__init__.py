@@ -4,8 +4,11 @@ import logging
 import os
 
 # MLflow reports its use to its makers unless told not to; a training run has no business online.
-# It reads this when it is imported, so it stands above the imports.
+# It reads these when it is imported, so they stand above the imports.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# It would ask a server that is down for four minutes, and one that hangs for a quarter of an hour.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from sgdprobe.tracking.claims import claim
 from sgdprobe.tracking.evidence import Evidence, Result, recorded_evidence, recorded_results
@@ -18,10 +21,12 @@ from sgdprobe.tracking.store import (
     Store,
     StoreError,
     absolute_uri,
+    knock,
     known_store,
     open_store,
     read_store,
     runs_of_sweep,
+    usable,
 )
 
 # MLflow tells of each step of making a store, and sets this itself when it is imported.
@@ -40,6 +45,7 @@ __all__ = [
     "find_run",
     "find_sweep",
     "finished_runs",
+    "knock",
     "known_store",
     "last_epochs",
     "mark",
@@ -57,4 +63,5 @@ __all__ = [
     "source_hash",
     "tags_of",
     "typical_seconds",
+    "usable",
 ]

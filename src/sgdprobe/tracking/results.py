@@ -6,16 +6,15 @@ a database is therefore asked directly, in the tables that MLflow keeps there.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from statistics import median
 from typing import Any
 
 from mlflow.entities import Run, ViewType
-from sqlalchemy import Engine, NullPool, bindparam, create_engine, text
+from sqlalchemy import bindparam, text
 
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.tracking.find import recorded_epochs
-from sgdprobe.tracking.store import Store, is_database
+from sgdprobe.tracking.store import Store, engine, is_database
 
 AT_ONCE = 500  # keys in one question; databases limit how long one may be
 
@@ -104,12 +103,7 @@ def _search(store: Store) -> Iterator[Run]:
 
 def _ask(uri: str, question: str, values: Sequence[str], **others: Any) -> Iterator[Any]:
     query = text(question).bindparams(bindparam("values", expanding=True))
-    with _engine(uri).connect() as connection:
+    with engine(uri).connect() as connection:
         for start in range(0, len(values), AT_ONCE):
             some = values[start : start + AT_ONCE]
             yield from connection.execute(query, {"values": some, **others})
-
-
-@cache
-def _engine(uri: str) -> Engine:
-    return create_engine(uri, poolclass=NullPool)  # nothing is held open between questions

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
-from sqlalchemy import NullPool, create_engine, make_url, text
+from sqlalchemy import Engine, NullPool, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sgdprobe.refusal import Refusal
@@ -21,9 +22,21 @@ from sgdprobe.tracking.processes import is_dead
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 
+PATIENCE = 30  # seconds for which another process may keep a sqlite store locked
+
 
 class StoreError(Refusal):
     """The store can't be used; the message says which and why."""
+
+
+@contextlib.contextmanager
+def usable(uri: str) -> Iterator[None]:
+    """Say in one line what a store fails at. Raises StoreError."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        reason = str(error).partition("\n")[0]
+        raise StoreError(f"the store {uri} can't be used: {reason}") from error
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,11 @@ def read_store(uri: str | None) -> MlflowClient:
     file = _sqlite_file(uri)
     if file is not None and not file.exists():
         raise StoreError(f"{file} is not there: no run was recorded yet")
-    return MlflowClient(tracking_uri=uri)
+    with usable(uri):
+        _look(uri)
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)  # a server is first asked here
+    return client
 
 
 def known_store(uri: str | None, experiment: str) -> Store | None:
@@ -76,7 +93,9 @@ def known_store(uri: str | None, experiment: str) -> Store | None:
     file = _sqlite_file(uri)
     if file is not None and not file.exists():
         return None
-    found = MlflowClient(tracking_uri=uri).get_experiment_by_name(experiment)
+    with usable(uri):
+        _look(uri)
+        found = MlflowClient(tracking_uri=uri).get_experiment_by_name(experiment)
     return Store(uri, experiment, found.experiment_id) if found else None
 
 
@@ -88,23 +107,52 @@ def open_store(uri: str | None, experiment: str) -> Store:
     one by one. Raises StoreError.
     """
     uri = store_uri(uri)
-    try:
-        # MLflow writes the working directory into what it makes.
-        with alone(uri), at_root():
-            _make_file(uri)
-            client = MlflowClient(tracking_uri=uri)
-            found = client.get_experiment_by_name(experiment)
-            if found is None:
-                number = _make_experiment(client, uri, experiment)
-            elif found.lifecycle_stage == "deleted":
-                client.restore_experiment(found.experiment_id)
-                number = found.experiment_id
-            else:
-                number = found.experiment_id
-            _bury(client, number)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise StoreError(f"the store {uri} can't be used: {str(error).splitlines()[0]}") from error
+    # MLflow writes the working directory into what it makes.
+    with usable(uri), alone(uri), at_root():
+        _make_file(uri)
+        knock(uri)
+        client = MlflowClient(tracking_uri=uri)
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            number = _make_experiment(client, uri, experiment)
+        elif found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+            number = found.experiment_id
+        else:
+            number = found.experiment_id
+        _bury(client, number)
     return Store(uri, experiment, number)
+
+
+def knock(uri: str) -> None:
+    """Write to a database, and take it back. Raises SQLAlchemyError, or FileNotFoundError.
+
+    So that one that is read-only, full or gone is known before a run begins, and one that is
+    locked is waited for. MLflow tries for two minutes to open what can't be opened.
+    """
+    if not is_database(uri):
+        return
+    _look(uri)
+    with engine(uri).connect() as connection:
+        if inspect(connection).has_table("alembic_version"):
+            connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+            connection.rollback()
+
+
+def _look(uri: str) -> None:
+    """Read what tables a database has. Raises SQLAlchemyError, or FileNotFoundError."""
+    file = _sqlite_file(uri)
+    if file is not None and not file.exists():  # sqlite would make an empty one
+        raise FileNotFoundError(f"{file} is not there")
+    if is_database(uri):
+        inspect(engine(uri)).get_table_names()
+
+
+@cache
+def engine(uri: str) -> Engine:
+    """Questions to a database past MLflow; nothing is held open between them."""
+    patience = {"timeout": PATIENCE} if uri.startswith("sqlite") else {}
+    return create_engine(uri, poolclass=NullPool, connect_args=patience)
 
 
 def _make_experiment(client: MlflowClient, uri: str, name: str) -> str:
@@ -119,7 +167,7 @@ def _make_experiment(client: MlflowClient, uri: str, name: str) -> str:
     number = str(client.create_experiment(name, (PROJECT_ROOT / place).as_uri()))
     if uri == default_uri():
         change = text("UPDATE experiments SET artifact_location = :place WHERE experiment_id = :id")
-        with create_engine(uri, poolclass=NullPool).begin() as connection:
+        with engine(uri).begin() as connection:
             connection.execute(change, {"place": str(place), "id": number})
     return number
 
@@ -140,7 +188,7 @@ def _make_file(uri: str) -> None:
     would leave a store that MLflow itself can't open again.
     """
     file = _sqlite_file(uri)
-    if file is None or file.exists():
+    if file is None or file.is_dir() or (file.exists() and file.stat().st_size):
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f"{file.name}.{os.getpid()}.new")
@@ -164,11 +212,12 @@ def _sqlite_file(uri: str) -> Path | None:
 
 def runs_of_sweep(store: Store, sweep: str, status: str) -> list[str]:
     """Names of a sweep's runs that have this status."""
-    runs = store.client().search_runs(
-        [store.experiment_id],
-        f"tags.sweep = '{sweep}' and attributes.status = '{status}'",
-        max_results=50000,
-    )
+    with usable(store.uri):
+        runs = store.client().search_runs(
+            [store.experiment_id],
+            f"tags.sweep = '{sweep}' and attributes.status = '{status}'",
+            max_results=50000,
+        )
     return [str(run.info.run_name) for run in runs]
 
 
