@@ -9,6 +9,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from sgdprobe.assembly import (
+    Params,
+    Splits,
     build,
     first_params,
     load_data,
@@ -19,7 +21,8 @@ from sgdprobe.assembly import (
 )
 from sgdprobe.checkpoint import CHECKPOINTS, Checkpointer, restore
 from sgdprobe.data import Dataset
-from sgdprobe.nn import Checkpoint, EpochMetrics, train
+from sgdprobe.nn import Checkpoint, EpochMetrics, Network, train
+from sgdprobe.preflight import Caution, preflight
 from sgdprobe.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ class Outcome:
     seconds: float
     failure: str | None = None
     earlier: bool = False  # done before this command, which only found it
+    cautions: tuple[Caution, ...] = ()  # what looked wrong before training
 
     @property
     def last(self) -> EpochMetrics | None:
@@ -60,6 +64,9 @@ class Outcome:
 class Watcher(Protocol):
     """Whoever wants to see a run happen."""
 
+    def caution(self, caution: Caution) -> None:
+        """Called before training with each thing that looks wrong."""
+
     def update(self, checkpoint: Checkpoint) -> None:
         """Called after each update."""
 
@@ -69,6 +76,9 @@ class Watcher(Protocol):
 
 class Nobody:
     """A watcher that looks away."""
+
+    def caution(self, caution: Caution) -> None:
+        """Nothing."""
 
     def update(self, checkpoint: Checkpoint) -> None:
         """Nothing."""
@@ -111,6 +121,8 @@ def run(
 
     started = time.perf_counter()
     epochs: list[EpochMetrics] = []
+    cautions: list[Caution] = []
+    watcher = watcher or Nobody()
     run_id, status, failure = None, "FINISHED", None
     try:
         data = load_data(job.settings)
@@ -126,21 +138,54 @@ def run(
         ):
             run_id = recorder.run_id
             saver = Checkpointer(CHECKPOINTS / key, run_id, epochs)
+            parts = _assemble(job.settings, data)
+            cautions = _look_ahead(parts, recorder, watcher)
             for metrics in standing.epochs if standing else []:
                 epochs.append(metrics)
                 recorder.epoch(metrics)
             start = standing.checkpoint if standing else None
-            _train(job.settings, data, recorder, epochs, start, saver, watcher or Nobody())
+            _train(parts, recorder, epochs, start, saver, watcher)
             finish(recorder, epochs)
             saver.remove()
     except Exception as error:  # told in the outcome, and recorded with its traceback
         status, failure = "FAILED", f"{type(error).__name__}: {error}"
-    return Outcome(job, status, run_id, epochs, time.perf_counter() - started, failure)
+    seconds = time.perf_counter() - started
+    return Outcome(job, status, run_id, epochs, seconds, failure, cautions=tuple(cautions))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run trains, and on what; `first` are the weights of all pixels, before training."""
+
+    settings: Settings
+    first: Params
+    network: Network
+    examples: Splits
+    batches: np.random.Generator
+    updates: int
+    data: Dataset
+
+
+def _assemble(settings: Settings, data: Dataset) -> Parts:
+    streams = random_streams(settings.seed)
+    first = first_params(settings, data, streams["weights"])
+    network, examples = build(settings, data, first), splits(settings, data)
+    updates, _ = updates_and_epochs(settings, data)
+    return Parts(settings, first, network, examples, streams["batches"], updates, data)
+
+
+def _look_ahead(parts: Parts, recorder: "RunRecorder", watcher: Watcher) -> list[Caution]:
+    """What looks wrong with the first images, not with a draw: nothing random is moved."""
+    images = np.arange(parts.settings.training.batch_size)
+    cautions = preflight(parts.settings, parts.network, *parts.examples.train.batch(images))
+    recorder.tags({f"preflight.{caution.name}": caution.text for caution in cautions})
+    for caution in cautions:
+        watcher.caution(caution)
+    return cautions
 
 
 def _train(
-    settings: Settings,
-    data: Dataset,
+    parts: Parts,
     recorder: "RunRecorder",
     epochs: list[EpochMetrics],
     start: Checkpoint | None,
@@ -148,12 +193,7 @@ def _train(
     watcher: Watcher,
 ) -> None:
     """Train, recording as it goes; `epochs` grows."""
-    streams = random_streams(settings.seed)
-    first = first_params(settings, data, streams["weights"])
-    network = build(settings, data, first)
-    examples = splits(settings, data)
-    training = settings.training
-    updates, _ = updates_and_epochs(settings, data)
+    training, examples = parts.settings.training, parts.examples
 
     def after_update(checkpoint: Checkpoint) -> None:
         saver.update(checkpoint)
@@ -161,13 +201,13 @@ def _train(
 
     try:
         for metrics in train(
-            network,
+            parts.network,
             examples.train,
             examples.test,
-            streams["batches"],
+            parts.batches,
             learning_rate=training.learning_rate,
             batch_size=training.batch_size,
-            updates=updates,
+            updates=parts.updates,
             sampling=training.sampling,
             gradient=training.gradient,
             validation=examples.validation,
@@ -177,7 +217,8 @@ def _train(
             recorder.epoch(metrics)
             epochs.append(metrics)
             watcher.epoch(metrics)
-        recorder.arrays("weights.npz", whole_params(settings, data, first, network))
+        weights = whole_params(parts.settings, parts.data, parts.first, parts.network)
+        recorder.arrays("weights.npz", weights)
     finally:
         if epochs:
             recorder.arrays("losses.npz", {"loss": np.concatenate([m.losses for m in epochs])})
