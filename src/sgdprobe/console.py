@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from sgdprobe.nn import Checkpoint, EpochMetrics
+from sgdprobe.preflight import Caution
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,6 +81,10 @@ class RunProgress:
             disable=not self.console.is_terminal,
         )
         self._task = self._bar.add_task("", total=updates)
+
+    def caution(self, caution: Caution) -> None:
+        """Show what looks wrong before training."""
+        self.console.print(f"warning: {caution.text}", soft_wrap=True)
 
     def update(self, checkpoint: Checkpoint) -> None:
         """Count an update; show it now and then."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from sgdprobe.assembly import (
+    Params,
+    Splits,
     build,
     first_params,
     load_data,
@@ -20,6 +22,7 @@ from sgdprobe.checkpoint import CHECKPOINTS, Checkpointer, Standing, restore
 from sgdprobe.data import Dataset
 from sgdprobe.machine import Machine
 from sgdprobe.nn import Checkpoint, EpochMetrics, Network, train
+from sgdprobe.preflight import Caution, preflight
 from sgdprobe.proof import numbers, provenance, weights_hash
 from sgdprobe.settings import Settings
 
@@ -52,6 +55,7 @@ class Outcome:
     seconds: float
     failure: str | None = None
     earlier: bool = False  # done before this command, which only found it
+    cautions: tuple[Caution, ...] = ()  # what looked wrong before training
 
     @property
     def last(self) -> EpochMetrics | None:
@@ -62,6 +66,9 @@ class Outcome:
 class Watcher(Protocol):
     """Whoever wants to see a run happen."""
 
+    def caution(self, caution: Caution) -> None:
+        """Called before training with each thing that looks wrong."""
+
     def update(self, checkpoint: Checkpoint) -> None:
         """Called after each update."""
 
@@ -71,6 +78,9 @@ class Watcher(Protocol):
 
 class Nobody:
     """A watcher that looks away."""
+
+    def caution(self, caution: Caution) -> None:
+        """Nothing."""
 
     def update(self, checkpoint: Checkpoint) -> None:
         """Nothing."""
@@ -113,6 +123,8 @@ def run(
 
     started = time.perf_counter()
     epochs: list[EpochMetrics] = []
+    cautions: list[Caution] = []
+    watcher = watcher or Nobody()
     run_id, status, failure = None, "FINISHED", None
     try:
         data = load_data(job.settings)
@@ -131,13 +143,47 @@ def run(
             run_id = recorder.run_id
             recorder.provenance(provenance(job.settings, data, machine), job.origin)
             saver = Checkpointer(file, run_id, epochs)
+            parts = _assemble(job.settings, data)
+            cautions = _look_ahead(parts, recorder, watcher)
             start = _take_up(standing, epochs, recorder)
-            _train(job.settings, data, recorder, epochs, start, saver, watcher or Nobody())
+            _train(parts, recorder, epochs, start, saver, watcher)
             finish(recorder, epochs)
             saver.remove()
     except Exception as error:  # told in the outcome, and recorded with its traceback
         status, failure = "FAILED", f"{type(error).__name__}: {error}"
-    return Outcome(job, status, run_id, epochs, time.perf_counter() - started, failure)
+    seconds = time.perf_counter() - started
+    return Outcome(job, status, run_id, epochs, seconds, failure, cautions=tuple(cautions))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run trains, and on what; `first` are the weights of all pixels, before training."""
+
+    settings: Settings
+    first: Params
+    network: Network
+    examples: Splits
+    batches: np.random.Generator
+    updates: int
+    data: Dataset
+
+
+def _assemble(settings: Settings, data: Dataset) -> Parts:
+    streams = random_streams(settings.seed)
+    first = first_params(settings, data, streams["weights"])
+    network, examples = build(settings, data, first), splits(settings, data)
+    updates, _ = updates_and_epochs(settings, data)
+    return Parts(settings, first, network, examples, streams["batches"], updates, data)
+
+
+def _look_ahead(parts: Parts, recorder: "RunRecorder", watcher: Watcher) -> list[Caution]:
+    """What looks wrong with the first images, not with a draw: nothing random is moved."""
+    images = np.arange(parts.settings.training.batch_size)
+    cautions = preflight(parts.settings, parts.network, *parts.examples.train.batch(images))
+    recorder.tags({f"preflight.{caution.name}": caution.text for caution in cautions})
+    for caution in cautions:
+        watcher.caution(caution)
+    return cautions
 
 
 def _take_up(
@@ -153,8 +199,7 @@ def _take_up(
 
 
 def _train(
-    settings: Settings,
-    data: Dataset,
+    parts: Parts,
     recorder: "RunRecorder",
     epochs: list[EpochMetrics],
     start: Checkpoint | None,
@@ -163,21 +208,18 @@ def _train(
 ) -> None:
     """Train, recording as it goes; `epochs` grows."""
     started = time.perf_counter()
-    streams = random_streams(settings.seed)
-    first = first_params(settings, data, streams["weights"])
-    hashes = {"initial": weights_hash(first)}
-    network = build(settings, data, first)
+    hashes = {"initial": weights_hash(parts.first)}
 
     def after_update(checkpoint: Checkpoint) -> None:
         saver.update(checkpoint)
         watcher.update(checkpoint)
 
     try:
-        for metrics in _descent(settings, data, network, streams["batches"], start, after_update):
+        for metrics in _descent(parts, start, after_update):
             recorder.epoch(metrics)
-            epochs.append(replace(metrics, weights=weights_hash(network.params)))
+            epochs.append(replace(metrics, weights=weights_hash(parts.network.params)))
             watcher.epoch(metrics)
-        last = whole_params(settings, data, first, network)
+        last = whole_params(parts.settings, parts.data, parts.first, parts.network)
         hashes["final"] = weights_hash(last)
         recorder.arrays("weights.npz", last)
     finally:
@@ -187,25 +229,18 @@ def _train(
 
 
 def _descent(
-    settings: Settings,
-    data: Dataset,
-    network: Network,
-    rng: np.random.Generator,
-    start: Checkpoint | None,
-    after_update: Callable[[Checkpoint], None],
+    parts: Parts, start: Checkpoint | None, after_update: Callable[[Checkpoint], None]
 ) -> Iterator[EpochMetrics]:
-    """`train` with these settings."""
-    examples = splits(settings, data)
-    training = settings.training
-    updates, _ = updates_and_epochs(settings, data)
+    """`train` with these parts."""
+    training, examples = parts.settings.training, parts.examples
     return train(
-        network,
+        parts.network,
         examples.train,
         examples.test,
-        rng,
+        parts.batches,
         learning_rate=training.learning_rate,
         batch_size=training.batch_size,
-        updates=updates,
+        updates=parts.updates,
         sampling=training.sampling,
         gradient=training.gradient,
         validation=examples.validation,

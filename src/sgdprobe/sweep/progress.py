@@ -1,6 +1,7 @@
 """What a person sees of a sweep: a line for each run, the state of all, a table at the end."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
@@ -53,6 +54,15 @@ class SweepProgress:
             f"{ended - self.failed - before} done, {self.failed} failed, "
             f"{before} done before, {self._total - ended} left"
         )
+
+    def cautions(self) -> str:
+        """How many of the runs made now were warned of, by warning; empty where none was."""
+        warned = [outcome.cautions for outcome in self.outcomes if outcome.cautions]
+        names = Counter(caution.name for cautions in warned for caution in cautions)
+        if not names:
+            return ""
+        each = ", ".join(f"{name} {count}" for name, count in sorted(names.items()))
+        return f"{len(warned)} runs with warnings before training, in their tags: {each}"
 
     def add(self, outcome: Outcome) -> None:
         """Show a run that has ended."""

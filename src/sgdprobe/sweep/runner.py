@@ -54,6 +54,8 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings] | None) -> int:
         whole = _run(left, plan, stores.values(), progress)
     if known is not None:
         console.print(result_table(plan, progress.outcomes, known))
+    if progress.cautions():
+        console.print(progress.cautions(), soft_wrap=True)
     took = f"in {duration(time.perf_counter() - started)}"
     console.print(f"sweep {plan.sweep}: {progress.counts()}, {took}", soft_wrap=True)
     for store in stores.values():

@@ -109,6 +109,12 @@ class RunRecorder:
             self.text("uncommitted.diff", diff)
 
     @_whole
+    def tags(self, tags: Mapping[str, str]) -> None:
+        """Tags that are known only after the run has begun."""
+        if tags:
+            self._client.log_batch(self.run_id, tags=[RunTag(k, v) for k, v in tags.items()])
+
+    @_whole
     def epoch(self, metrics: EpochMetrics) -> None:
         """One point of every metric, at step = epoch. Symptoms that are no numbers stay out."""
         now = int(time.time() * 1000)
