@@ -132,7 +132,12 @@ class Composer:
         return found
 
 
-@lru_cache(maxsize=4096)
+def known_recipes() -> dict[str, Settings]:
+    """The settings of every recipe that is a single run, by name."""
+    with composer() as compose:
+        return compose.recipes()
+
+
 @contextmanager
 def composer() -> Iterator[Composer]:
     """A composer outside of `hydra.main`."""
@@ -141,6 +146,7 @@ def composer() -> Iterator[Composer]:
         yield Composer(loader, loader.load_configuration("config", [], RunMode.MULTIRUN))
 
 
+@lru_cache(maxsize=4096)
 def _parsed(word: str) -> Override:
     return OverridesParser.create().parse_override(word)
 
