@@ -21,6 +21,7 @@ from sgdprobe.tracking.store import (
     read_store,
     runs_of_sweep,
 )
+from sgdprobe.tracking.sweeps import SweepRun, add_to_sweep, newest_sweep, runs_of
 
 # MLflow tells of each step of making a store, and sets this itself when it is imported.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -32,11 +33,14 @@ __all__ = [
     "RunRecorder",
     "Store",
     "StoreError",
+    "SweepRun",
+    "add_to_sweep",
     "claim",
     "find_run",
     "finished_runs",
     "known_store",
     "last_epochs",
+    "newest_sweep",
     "open_store",
     "provenance_tags",
     "read_store",
@@ -44,6 +48,7 @@ __all__ = [
     "recorded_evidence",
     "recorded_losses",
     "recorded_results",
+    "runs_of",
     "runs_of_sweep",
     "source_hash",
     "tags_of",
