@@ -1,20 +1,25 @@
-"""Report: the pictures of a recorded run.
+"""Report: the page of a sweep, or the pictures of a run.
 
-python src/report.py RUN_ID
+python src/report.py
 """
 
 import argparse
 
+from hydra_plugins.sgdprobe_plugins.composition import known_recipes
 from sgdprobe.commandline import interruptible, refusals
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="report.py", description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "run", nargs="?", default="last", help="an id, its beginning, a name, or last (the default)"
+        "what",
+        nargs="?",
+        default="last-sweep",
+        help="a sweep, an experiment's name, or last-sweep (the default); "
+        "or a run: an id, its beginning, a name, or last",
     )
     parser.add_argument("--uri", help="the MLflow store; default: the one that train.py uses")
     arguments = parser.parse_args()
     with refusals(), interruptible():
-        from sgdprobe.analysis.report import report_run
+        from sgdprobe.analysis.report import report
 
-        raise SystemExit(report_run(arguments.run, arguments.uri))
+        raise SystemExit(report(arguments.what, arguments.uri, known_recipes))

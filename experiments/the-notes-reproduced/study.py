@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "src"))
 
 from hydra_plugins.sgdprobe_plugins.composition import composer  # noqa: E402
-from sgdprobe.analysis.figures import BLACK, BLUE, ORANGE  # noqa: E402
+from sgdprobe.analysis.drawing import BLACK, BLUE, ORANGE  # noqa: E402
 from sgdprobe.assembly import load_data  # noqa: E402
 from sgdprobe.commandline import interruptible, refusals  # noqa: E402
 from sgdprobe.explain.design import changed  # noqa: E402

@@ -1,6 +1,6 @@
 """One page, as Markdown and as HTML."""
 
-from sgdprobe.analysis.explanation.document import (
+from sgdprobe.analysis.document import (
     Block,
     Heading,
     Items,
@@ -9,7 +9,7 @@ from sgdprobe.analysis.explanation.document import (
     Text,
     html,
 )
-from sgdprobe.analysis.explanation.document import markdown as to_markdown
+from sgdprobe.analysis.document import markdown as to_markdown
 
 PAGE: list[Block] = [
     Heading("a < b", 1),

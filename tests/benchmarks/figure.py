@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from timings import console
 
-from sgdprobe.analysis.figures import BLACK, BLUE, ORANGE
+from sgdprobe.analysis.drawing import BLACK, BLUE, ORANGE
 
 FLOORS = {"floor": "-", "floor_784": ":"}  # how their lines are drawn
 

@@ -6,11 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from sgdprobe.analysis.drawing import BLACK, BLUE, ORANGE, plain
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.nn.functions import Array
-
-# Okabe and Ito's colours: told apart without colour vision too.
-BLUE, ORANGE, BLACK = "#0072B2", "#D55E00", "#000000"
 
 
 def run_figures(epochs: Sequence[EpochMetrics], title: str) -> dict[str, Figure]:
@@ -38,8 +36,7 @@ def learning_curve(epochs: Sequence[EpochMetrics], title: str) -> Figure:
     accuracy.legend(loc="lower right")
     for axes in (loss, accuracy):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        plain(axes)
     figure.suptitle(title)
     return figure
 
@@ -50,6 +47,5 @@ def loss_at_every_update(losses: Array, title: str) -> Figure:
     axes = figure.subplots()
     axes.plot(np.arange(1, len(losses) + 1), losses, color=BLUE, linewidth=0.4)
     axes.set(xlabel="update", ylabel="loss of the batch", title=title)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    plain(axes)
     return figure

@@ -1,15 +1,56 @@
-"""The pictures of a recorded run, made again from its record."""
+"""The report of a sweep and the pictures of a run, made again from their records."""
 
 import os
 import sys
 import webbrowser
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from sgdprobe.analysis.figures import learning_curve, loss_at_every_update
+from sgdprobe.analysis.sweep import write
+from sgdprobe.analysis.sweep.facts import Facts
 from sgdprobe.console import PROJECT_ROOT, epoch_table
-from sgdprobe.tracking import find_run, read_store, recorded_epochs, recorded_losses
+from sgdprobe.settings import Settings, SettingsError
+from sgdprobe.tracking import (
+    find_run,
+    newest_sweep,
+    read_store,
+    recorded_epochs,
+    recorded_losses,
+    runs_of,
+)
 
 REPORTS = PROJECT_ROOT / "mlruns" / "reports"
+NEWEST = "last-sweep"
+
+
+def report(word: str, uri: str | None, known: Callable[[], Mapping[str, Settings]]) -> int:
+    """Report what `word` names: a sweep, an experiment, or one run.
+
+    Raises SettingsError if it names nothing of ours.
+    """
+    if word == NEWEST:
+        newest = newest_sweep(uri)
+        if newest is None:
+            raise SettingsError("the store holds no sweep yet; report.py last draws the last run")
+        word = newest
+    page = None if word == "last" else report_sweep(word, uri, known)
+    if page is None:
+        return report_run(word, uri)
+    print(page)
+    _show(page)
+    return 0
+
+
+def report_sweep(
+    word: str, uri: str | None, known: Callable[[], Mapping[str, Settings]]
+) -> Path | None:
+    """Write the report of a sweep or an experiment; None if there is no such thing."""
+    runs = runs_of(uri, word)
+    if not runs:
+        return None
+    return write(Facts.of(word, runs, known()), REPORTS / quote(word, safe=""))
 
 
 def report_run(word: str, uri: str | None) -> int:

@@ -12,7 +12,7 @@ from rich.console import Console
 from sgdprobe.assembly import load_data
 from sgdprobe.bits import pin
 from sgdprobe.console import duration, plain_console, where_to_look
-from sgdprobe.run import Job, identity
+from sgdprobe.run import Job, Outcome, identity
 from sgdprobe.settings import Settings
 from sgdprobe.sweep.done import Task, done_before, expected_seconds, outdated
 from sgdprobe.sweep.plan import Plan
@@ -54,12 +54,10 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings] | None) -> int:
         whole = _run(left, plan, stores.values(), progress)
     if known is not None:
         console.print(result_table(plan, progress.outcomes, known))
-    if progress.cautions():
-        console.print(progress.cautions(), soft_wrap=True)
     took = f"in {duration(time.perf_counter() - started)}"
-    console.print(f"sweep {plan.sweep}: {progress.counts()}, {took}", soft_wrap=True)
-    for store in stores.values():
-        console.print(where_to_look(store.page()), soft_wrap=True)
+    tell_end(plan, progress, took, stores.values())
+    if known is not None and whole:
+        tell_report(plan, stores.values(), progress.outcomes, known, console)
     return 0 if whole and not progress.failed else 1
 
 
@@ -82,6 +80,37 @@ def _run(
             stop_workers(stores)
         return False
     return True
+
+
+def tell_end(plan: Plan, progress: SweepProgress, took: str, stores: Iterable["Store"]) -> None:
+    """Print what became of the runs, and where to compare them."""
+    if progress.cautions():
+        progress.console.print(progress.cautions(), soft_wrap=True)
+    progress.console.print(f"sweep {plan.sweep}: {progress.counts()}, {took}", soft_wrap=True)
+    for store in stores:
+        progress.console.print(where_to_look(store.page()), soft_wrap=True)
+
+
+def tell_report(
+    plan: Plan,
+    stores: Iterable["Store"],
+    outcomes: Sequence[Outcome],
+    known: Mapping[str, Settings],
+    console: Console,
+) -> None:
+    """Write the sweep's page and say where it is; it shows what was done before, too."""
+    from sgdprobe.analysis.report import report_sweep  # imports matplotlib: after the runs
+    from sgdprobe.tracking import add_to_sweep
+
+    before = [outcome.run_id for outcome in outcomes if outcome.earlier and outcome.run_id]
+    uri = next(iter(stores)).uri
+    try:
+        add_to_sweep(uri, plan.sweep, before)
+        page = report_sweep(plan.sweep, uri, lambda: known)
+    except OSError as error:  # such as a full disk; the runs are recorded
+        console.print(f"no report: {error}", soft_wrap=True)
+        return
+    console.print(f"report: {page}", soft_wrap=True)
 
 
 def tell_plan(plan: Plan, console: Console) -> int:

@@ -28,6 +28,7 @@ from sgdprobe.tracking.store import (
     runs_of_sweep,
     usable,
 )
+from sgdprobe.tracking.sweeps import SweepRun, add_to_sweep, newest_sweep, runs_of
 
 # MLflow tells of each step of making a store, and sets this itself when it is imported.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -40,7 +41,9 @@ __all__ = [
     "RunRecorder",
     "Store",
     "StoreError",
+    "SweepRun",
     "absolute_uri",
+    "add_to_sweep",
     "claim",
     "find_run",
     "find_sweep",
@@ -49,6 +52,7 @@ __all__ = [
     "known_store",
     "last_epochs",
     "mark",
+    "newest_sweep",
     "open_store",
     "origin",
     "provenance_tags",
@@ -58,6 +62,7 @@ __all__ = [
     "recorded_evidence",
     "recorded_losses",
     "recorded_results",
+    "runs_of",
     "runs_of_sweep",
     "source_files",
     "source_hash",

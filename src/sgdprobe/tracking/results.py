@@ -54,7 +54,7 @@ def last_epochs(store: Store, run_ids: Sequence[str]) -> dict[str, EpochMetrics]
         client = store.client()
         return {i: recorded_epochs(client, client.get_run(i))[-1] for i in run_ids}
     points: dict[str, dict[str, Any]] = {}
-    for run_id, key, value, step in _ask(store.uri, LATEST, run_ids):
+    for run_id, key, value, step in ask(store.uri, LATEST, run_ids):
         points.setdefault(run_id, {"epoch": step, "updates": 0})[key] = value
     return {run_id: EpochMetrics(**values) for run_id, values in points.items()}
 
@@ -73,7 +73,7 @@ def typical_seconds(store: Store, size: str) -> float | None:
 
 def _finished(store: Store, tag: str, values: Sequence[str]) -> Iterator[Finished]:
     if is_database(store.uri):
-        rows = _ask(store.uri, FINISHED, values, tag=tag, experiment=store.experiment_id)
+        rows = ask(store.uri, FINISHED, values, tag=tag, experiment=store.experiment_id)
         for value, run_id, start, end in rows:
             yield Finished(run_id, value, (end - start) / 1000)
         return
@@ -101,7 +101,8 @@ def _search(store: Store) -> Iterator[Run]:
             return
 
 
-def _ask(uri: str, question: str, values: Sequence[str], **others: Any) -> Iterator[Any]:
+def ask(uri: str, question: str, values: Sequence[str], **others: Any) -> Iterator[Any]:
+    """The rows that a question gets from a database; its :values may be any number."""
     query = text(question).bindparams(bindparam("values", expanding=True))
     with engine(uri).connect() as connection:
         for start in range(0, len(values), AT_ONCE):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from sgdprobe.analysis.document import RUNS_FILE, html, markdown
+from sgdprobe.analysis.drawing import svg
 from sgdprobe.analysis.explanation import figures
 from sgdprobe.analysis.explanation.answer import ladders, opening, shares, together
-from sgdprobe.analysis.explanation.document import RUNS_FILE, html, markdown
 from sgdprobe.analysis.explanation.facts import Facts
 from sgdprobe.analysis.explanation.foretold import foretold
 from sgdprobe.analysis.explanation.reasons import curves, reasons
@@ -42,7 +43,7 @@ def write(measured: Measured, folder: Path) -> list[Path]:
     The same study gives the same bytes: no dates, no times, nothing drawn by chance.
     """
     facts = Facts(measured)
-    images = {name: figures.svg(figure) for name, figure in _figures(facts).items()}
+    images = {name: svg(figure) for name, figure in _figures(facts).items()}
     body = [
         *opening(facts),
         *shares(facts),

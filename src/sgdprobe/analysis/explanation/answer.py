@@ -1,8 +1,8 @@
 """The answer: shares of the gap, what goes together, the ways from one recipe to the other."""
 
 from sgdprobe.analysis import effects
+from sgdprobe.analysis.document import Block, Heading, Items, Picture, Table, Text
 from sgdprobe.analysis.effects import Estimate, estimate
-from sgdprobe.analysis.explanation.document import Block, Heading, Items, Picture, Table, Text
 from sgdprobe.analysis.explanation.facts import NEAR, Facts
 from sgdprobe.analysis.explanation.words import (
     changes_of,

@@ -1,48 +1,18 @@
-"""The figures of a report: one style, black, blue and orange, told apart by shape as well."""
+"""The figures of a study."""
 
-import io
 from collections.abc import Sequence
 from itertools import product
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sgdprobe.analysis import effects
+from sgdprobe.analysis.drawing import BLACK, BLUE, GREY, ORANGE, panels, plain
 from sgdprobe.analysis.effects import Array, estimate
-from sgdprobe.analysis.figures import BLACK, BLUE, ORANGE
 
-GREY = "#777777"
-COLUMNS = 3
 MOST_PANELS = 12  # interaction panels that still can be read
-
-
-def svg(figure: Figure) -> bytes:
-    """The figure as SVG; the same figure gives the same bytes, whenever it is drawn."""
-    with mpl.rc_context({"svg.hashsalt": "sgdprobe", "svg.fonttype": "path"}):
-        stream = io.BytesIO()
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    return stream.getvalue()
-
-
-def _panels(count: int, height: float = 2.6) -> tuple[Figure, list[Axes]]:
-    """So many panels in rows of three, all on the same scales."""
-    rows = -(-count // COLUMNS)
-    figure = Figure(figsize=(9, height * rows + 0.3), layout="constrained")
-    grid = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
-    axes = list(grid.ravel())
-    for empty in axes[count:]:
-        empty.remove()
-    for lowest in axes[max(count - COLUMNS, 0) : count]:
-        lowest.tick_params(labelbottom=True)
-    return figure, axes[:count]
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def learning_curves(
@@ -53,8 +23,8 @@ def learning_curves(
     Each curve : (seeds, epochs), drawn as its mean, with a band from the lowest to the highest
     seed; ends : the two recipes' names.
     """
-    figure, panels = _panels(len(names))
-    for axes, changed, name in zip(panels, alone, names, strict=True):
+    figure, grid = panels(len(names))
+    for axes, changed, name in zip(grid, alone, names, strict=True):
         for curve, label, colour, style in (
             (first, ends[0], BLACK, "-"),
             (second, ends[1], ORANGE, "--"),
@@ -68,8 +38,8 @@ def learning_curves(
         axes.set_title(name, fontsize=10)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        _plain(axes)
-    handles, labels = panels[0].get_legend_handles_labels()
+        plain(axes)
+    handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel("test accuracy", fontsize=10)
@@ -99,7 +69,7 @@ def waterfall(y: Array, names: Sequence[str], ends: Sequence[str]) -> Figure:
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("test accuracy; each bar a factor's share, with its 95 % interval, in points")
-    _plain(axes)
+    plain(axes)
     return figure
 
 
@@ -110,9 +80,9 @@ def interaction_plot(y: Array, names: Sequence[str], levels: Sequence[tuple[str,
     """
     found = effects.interactions(y)
     pairs = sorted(found, key=lambda pair: -abs(float(found[pair].mean())))[:MOST_PANELS]
-    figure, panels = _panels(len(pairs), 2.9)
+    figure, grid = panels(len(pairs), 2.9)
     others = tuple(range(y.ndim - 3))
-    for axes, (i, j) in zip(panels, pairs, strict=True):
+    for axes, (i, j) in zip(grid, pairs, strict=True):
         mean = np.moveaxis(y, (i, j), (-3, -2)).mean(axis=others)
         for level, marker, colour in ((0, "o-", BLACK), (1, "s--", ORANGE)):
             values = mean[:, level]
@@ -125,7 +95,7 @@ def interaction_plot(y: Array, names: Sequence[str], levels: Sequence[tuple[str,
         axes.set_title(f"{names[i]}: {' → '.join(levels[i])}", fontsize=8)
         axes.legend(title=names[j], fontsize=7, title_fontsize=7, loc="best")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        _plain(axes)
+        plain(axes)
     figure.supylabel("test accuracy", fontsize=10)
     return figure
 
@@ -155,7 +125,7 @@ def ladder_plot(y: Array, names: Sequence[str]) -> Figure:
     right.invert_yaxis()
     right.set_xlabel("credit in points, least to most")
     right.legend(fontsize=8, loc="best")
-    _plain(right)
+    plain(right)
     return figure
 
 
@@ -170,4 +140,4 @@ def _lattice(axes: Axes, mean: Array) -> None:
     axes.set(xlabel="changes made", ylabel="test accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    _plain(axes)
+    plain(axes)

@@ -1,7 +1,7 @@
 """A prediction, tested: does a simple model of some cells foretell the others?"""
 
 from sgdprobe.analysis import effects
-from sgdprobe.analysis.explanation.document import Block, Heading, Table, Text
+from sgdprobe.analysis.document import Block, Heading, Table, Text
 from sgdprobe.analysis.explanation.facts import Facts
 from sgdprobe.analysis.explanation.words import changes_of, linked, percents
 

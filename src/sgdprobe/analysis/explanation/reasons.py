@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sgdprobe.analysis.document import Block, Heading, Picture, Table, Text
 from sgdprobe.analysis.effects import Array, estimate
-from sgdprobe.analysis.explanation.document import Block, Heading, Picture, Table, Text
 from sgdprobe.analysis.explanation.facts import Facts
 from sgdprobe.analysis.explanation.words import linked, percents, points, short
 from sgdprobe.assembly import load_data, updates_and_epochs

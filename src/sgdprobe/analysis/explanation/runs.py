@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from sgdprobe.analysis.explanation.document import Block, Heading, Items, Table, Text
+from sgdprobe.analysis.document import Block, Heading, Items, Table, Text
 from sgdprobe.analysis.explanation.facts import Facts
 from sgdprobe.analysis.explanation.words import linked, percents
 from sgdprobe.explain.design import code

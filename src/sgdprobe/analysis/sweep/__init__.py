@@ -1,0 +1,41 @@
+"""The report of a sweep: one HTML page, its figures, a file with all runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sgdprobe.analysis.document import RUNS_FILE, Block, html
+from sgdprobe.analysis.drawing import svg
+from sgdprobe.analysis.sweep import figures, page
+from sgdprobe.analysis.sweep.facts import SATURATED, Facts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE = "index.html"
+
+
+def write(facts: Facts, folder: Path) -> Path:
+    """Write the report and return its page.
+
+    The same store gives the same bytes: no dates, no times, nothing drawn by chance.
+    """
+    drawn: dict[str, Figure] = {page.CURVES: figures.learning_curves(facts)}
+    parts: list[Block] = [*page.opening(facts)]
+    if facts.has_map:
+        drawn[page.HEAT_MAP] = figures.heat_map(facts)
+        parts += page.heat_map(facts)
+    parts += page.curves(facts)
+    if facts.has_map and any(SATURATED in run.metrics for run in facts.runs):
+        drawn[page.SATURATION] = figures.saturation(facts)
+        parts += page.saturation(facts)
+    parts += [*page.warnings(facts), *page.cells(facts), *page.columns(facts)]
+    images = {name: svg(figure) for name, figure in drawn.items()}
+    files = {
+        PAGE: html(parts, images).encode(),
+        RUNS_FILE: page.table(facts).encode(),
+        **images,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder / PAGE
