@@ -22,8 +22,7 @@ from sgdprobe.refusal import Refusal
 from sgdprobe.run import Job, Outcome, identity, run
 from sgdprobe.settings import Settings, SweepSettings, refuse
 from sgdprobe.sweep.progress import SweepProgress
-from sgdprobe.sweep.runner import tidy
-from sgdprobe.sweep.workers import fan_out
+from sgdprobe.sweep.workers import fan_out, stop_workers
 from sgdprobe.worktree import run_at
 
 if TYPE_CHECKING:
@@ -132,14 +131,16 @@ def _fanned_out(
     known = {record.run_id: record for record in records}
     stores = {job.name: store for job, store in tasks}
     verdicts: Judged = {}
-    with (
-        tidy(dict.fromkeys(stores.values()), CONSOLE),
-        SweepProgress(len(tasks), CONSOLE) as progress,
-    ):
-        for outcome in fan_out(tasks, sweep, label):
-            progress.add(outcome)
-            record = known[outcome.job.tags["rerun_of"]]
-            verdicts[record.run_id] = _judge(record, outcome, stores[outcome.job.name]), outcome
+    try:
+        with SweepProgress(len(tasks), CONSOLE) as progress:
+            for outcome in fan_out(tasks, sweep, label):
+                progress.add(outcome)
+                record = known[outcome.job.tags["rerun_of"]]
+                verdict = _judge(record, outcome, stores[outcome.job.name])
+                verdicts[record.run_id] = verdict, outcome
+    except (KeyboardInterrupt, SystemExit):
+        stop_workers(dict.fromkeys(stores.values()))
+        raise
     return verdicts
 
 

@@ -49,7 +49,7 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings] | None) -> int:
         tell_outdated(left, console)
     warm_up.join()
     started = time.perf_counter()
-    with tidy(stores.values(), console), SweepProgress(len(tasks), console) as progress:
+    with _tidy(stores.values(), console), SweepProgress(len(tasks), console) as progress:
         progress.found(list(done.values()))
         whole = _run(left, plan, stores.values(), progress)
     if known is not None:
@@ -165,7 +165,7 @@ def _tasks(plan: Plan, stores: Mapping[str, "Store"]) -> list[Task]:
 
 
 @contextmanager
-def tidy(stores: Iterable["Store"], console: Console) -> Iterator[None]:
+def _tidy(stores: Iterable["Store"], console: Console) -> Iterator[None]:
     """When the sweep is stopped, stop its workers and mark their runs KILLED."""
     try:
         yield
