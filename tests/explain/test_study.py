@@ -176,7 +176,7 @@ MORE = ["--with", "network.activation=sigmoid,relu", "--with", "training.batch_s
 
 REFUSED: list[tuple[list[str], str]] = [
     (["notes", "notes"], "the two recipes don't differ"),
-    (["notes", "bok"], "bok: no such recipe; there are book,"),
+    (["notes", "bok"], "bok: no such recipe; there are best, book,"),
     (["notes", "sweep"], "sweep: a sweep, and not the single run"),
     (["notes"], "the following arguments are required: second"),
     (["notes", "book", "--seeds", "1"], "--seeds must be at least 2"),

@@ -137,10 +137,13 @@ def test_exit_code_and_last_lines(answers: dict[str, CompletedProcess[str]], sto
     assert (answer.returncode, answer.stderr) == (1, "")
     lines = answer.stdout.splitlines()
     assert lines[0] == "4 duplicates merged"
-    (summary,) = [line for line in lines[-4:] if line.startswith("sweep ")]
+    summary, compare, address, report = lines[-4:]
+    assert summary.startswith("sweep ")
     assert ": 4 done, 4 failed, " in summary
-    assert lines[-2].startswith("to compare: ")
-    assert "/#/experiments/" in lines[-1]
+    assert compare.startswith("to compare: ")
+    assert "/#/experiments/" in address
+    assert report.startswith("report: ")
+    assert Path(report.removeprefix("report: ")).is_file()
     progress = [line for line in lines if re.match(r" *\d+/8  lr=", line)]
     assert [line.split()[0] for line in progress] == [f"{n}/8" for n in range(1, 9)]
     assert sum("FAILED DivergedError: " in line for line in progress) == 4
