@@ -30,8 +30,8 @@ REFUSED = {
     "network=wide": "Available options in 'network': deep linear shallow",
     "experiment=missing": "Could not find 'experiment/missing'",
     # Unknown words, keys, options.
-    "note": "note: no such recipe; there are book",
-    "''": "no such recipe; there are book",
+    "note": "note: no such recipe; there are best, book",
+    "''": "no such recipe; there are best, book",
     "foo=1": "foo=1: no such setting; there are seed, dtype, bits, data, network",
     "+foo=1": "foo=1: no such setting",
     "network.foo=1": "network.foo=1: no such setting; there are network.hidden",

@@ -105,6 +105,7 @@ def stop_workers(stores: Iterable["Store"]) -> None:
     """End all workers at once and mark their runs KILLED."""
     from sgdprobe.tracking import open_store
 
-    get_reusable_executor().shutdown(kill_workers=True)
+    # Without reuse=True it would wait for workers that were started with other options.
+    get_reusable_executor(reuse=True).shutdown(kill_workers=True)
     for store in stores:
         open_store(store.uri, store.experiment)
