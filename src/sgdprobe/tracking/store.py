@@ -29,6 +29,10 @@ class StoreError(Refusal):
     """The store can't be used; the message says which and why."""
 
 
+class MissingStore(StoreError):  # noqa: N818 (what it is, and no fault)
+    """There is no store yet: nothing was recorded, and nothing is wrong."""
+
+
 @contextlib.contextmanager
 def usable(uri: str) -> Iterator[None]:
     """Say in one line what a store fails at. Raises StoreError."""
@@ -75,11 +79,11 @@ def absolute_uri(uri: str | None) -> str:
 
 
 def read_store(uri: str | None) -> MlflowClient:
-    """A client of a store that exists. Raises StoreError."""
+    """A client of a store that exists. Raises MissingStore, or another StoreError."""
     uri = store_uri(uri)
     file = _sqlite_file(uri)
     if file is not None and not file.exists():
-        raise StoreError(f"{file} is not there: no run was recorded yet")
+        raise MissingStore(f"{file} is not there: no run was recorded yet")
     with usable(uri):
         _look(uri)
         client = MlflowClient(tracking_uri=uri)
