@@ -5,8 +5,10 @@ python tests/stress.py --kills 0 --first-starts 20
 """
 
 import argparse
+import contextlib
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -28,7 +30,7 @@ Process = subprocess.Popen[bytes]
 
 EPOCHS = 30  # of 5 updates each: half a second a run, so that a kill meets two of them
 CELLS = 6  # of the first grid; where kills are left when it is done, it grows by as many
-LIMIT = 300.0  # seconds after which a command hangs
+LIMIT = 600.0  # seconds after which a command hangs
 AT_ONCE = 8
 
 
@@ -89,6 +91,12 @@ class Bench:
                     yield process
             except (psutil.Error, ProcessLookupError):
                 continue
+
+    def end(self) -> None:
+        """End what is still there, also when this program is stopped itself."""
+        for process in self._alive():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
     def weights(self, run: "Run") -> bytes:
         path = self.project / unquote(urlsplit(run.info.artifact_uri).path) / "weights.npz"
@@ -165,11 +173,7 @@ def torment(bench: Bench, kills: int, rng: np.random.Generator) -> int:
 
 
 def finish(process: Process) -> None:
-    try:
-        code = process.wait(LIMIT)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        raise
+    code = process.wait(LIMIT)
     assert code == 0, f"a command ended with {code}"
 
 
@@ -248,18 +252,21 @@ def main() -> int:
     parser.add_argument("--first-starts", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     folder = Path(tempfile.mkdtemp(prefix="sgdprobe-stress-"))
     bench = Bench(folder)
     wrong: list[str] = []
-    for number in range(1, asked.first_starts + 1):
-        wrong += first_starts(bench, number)
-    if asked.kills:
-        try:
+    try:
+        for number in range(1, asked.first_starts + 1):
+            wrong += first_starts(bench, number)
+        if asked.kills:
             cells = torment(bench, asked.kills, np.random.default_rng(asked.seed))
             wrong += faults(bench, cells)
             print(f"{asked.kills} kills, {cells} cells, {begun(folder / 'killed.db')} runs")
-        except (AssertionError, TimeoutError, subprocess.TimeoutExpired) as error:
-            wrong.append(f"{error}; see {bench.log}")
+    except (AssertionError, TimeoutError, subprocess.TimeoutExpired) as error:
+        wrong.append(f"{error}; see {bench.log}")
+    finally:
+        bench.end()
     for text in wrong:
         print(f"wrong: {text}")
     print(f"{len(wrong)} faults; all is in {folder}" if wrong else "no faults")

@@ -128,6 +128,8 @@ def _fanned_out(
     label: str,
 ) -> Judged:
     """The verdict on each record, by its run id."""
+    from sgdprobe.tracking import StoreError
+
     known = {record.run_id: record for record in records}
     stores = {job.name: store for job, store in tasks}
     verdicts: Judged = {}
@@ -138,6 +140,10 @@ def _fanned_out(
                 record = known[outcome.job.tags["rerun_of"]]
                 verdict = _judge(record, outcome, stores[outcome.job.name])
                 verdicts[record.run_id] = verdict, outcome
+    except StoreError as error:
+        _say(f"stopped: {error}")
+        stop_workers(dict.fromkeys(stores.values()))
+        raise SystemExit(1) from error
     except (KeyboardInterrupt, SystemExit):
         stop_workers(dict.fromkeys(stores.values()))
         raise
@@ -214,13 +220,17 @@ def _prepared(record: "Record", settings: Settings, how: Repeating) -> tuple["St
 
 def _judge(record: "Record", outcome: Outcome, store: "Store") -> Verdict:
     """Compare what was recorded with what the repeat recorded, and tag the repeat."""
-    from sgdprobe.tracking import mark, read_record
+    from sgdprobe.tracking import mark, read_record, usable
 
+    lost = Difference("ending", record.failure or record.status, outcome.failure)
     if outcome.run_id is None:
-        lost = Difference("ending", record.failure or record.status, outcome.failure)
         return Verdict("DIFFERENT", 0, lost)
     client = store.client()
-    repeat = read_record(client, client.get_run(outcome.run_id))
+    try:
+        with usable(store.uri):
+            repeat = read_record(client, client.get_run(outcome.run_id))
+    except Refusal:  # the store broke in the middle, and holds no whole record of the repeat
+        return Verdict("DIFFERENT", 0, lost)
     ending = Difference("ending", record.failure or record.status, repeat.failure or repeat.status)
     verdict = compared(
         record.numbers,
@@ -230,7 +240,8 @@ def _judge(record: "Record", outcome: Outcome, store: "Store") -> Verdict:
         ending,
         interrupted=record.status not in ENDED,
     )
-    mark(client, outcome.run_id, verdict.word)
+    with usable(store.uri):
+        mark(client, outcome.run_id, verdict.word)
     return verdict
 
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from joblib import effective_n_jobs
@@ -76,8 +76,7 @@ def _run(
                 break
     except StoreError as error:
         progress.console.print(f"stopped: {error}", soft_wrap=True)
-        with suppress(StoreError):
-            stop_workers(stores)
+        stop_workers(stores)
         return False
     return True
 
@@ -100,14 +99,14 @@ def tell_report(
 ) -> None:
     """Write the sweep's page and say where it is; it shows what was done before, too."""
     from sgdprobe.analysis.report import report_sweep  # imports matplotlib: after the runs
-    from sgdprobe.tracking import add_to_sweep
+    from sgdprobe.tracking import StoreError, add_to_sweep
 
     before = [outcome.run_id for outcome in outcomes if outcome.earlier and outcome.run_id]
     uri = next(iter(stores)).uri
     try:
         add_to_sweep(uri, plan.sweep, before)
         page = report_sweep(plan.sweep, uri, lambda: known)
-    except OSError as error:  # such as a full disk; the runs are recorded
+    except (OSError, StoreError) as error:  # such as a full disk; the runs are recorded
         console.print(f"no report: {error}", soft_wrap=True)
         return
     console.print(f"report: {page}", soft_wrap=True)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -42,14 +43,18 @@ def _work(job: Job, store: "Store", parent: int) -> Outcome:
     Unless it is finished by now: by another sweep, or by a worker that was killed before it could
     tell. Raises StoreError where no run could be recorded, so that the sweep ends.
     """
-    from sgdprobe.tracking import claim, knock, usable
+    from sgdprobe.tracking import StoreError, claim, knock, usable
 
     _end_with(parent)
     with usable(store.uri), claim(store.uri, job.tags["key"]):
         knock(store.uri)
         again = "rerun_of" in job.tags or not job.settings.sweep.resume
         done = {} if again else done_before([(job, store)])
-        return done.get(job.name) or run(job, store)
+        outcome = done.get(job.name) or run(job, store)
+    kind, _, reason = (outcome.failure or "").partition(": ")
+    if outcome.run_id is None and kind == StoreError.__name__:
+        raise StoreError(reason)
+    return outcome
 
 
 @cache  # one watch for each worker, however many jobs it runs
@@ -92,20 +97,21 @@ def fan_out(tasks: Sequence[Task], settings: SweepSettings, sweep: str) -> Itera
 
 def _repeatedly_killed(left: Mapping[str, Task], sweep: str, limit: int) -> list[str]:
     """Jobs still to be done that were under way at this many deaths of workers."""
-    from sgdprobe.tracking import open_store, runs_of_sweep
+    from sgdprobe.tracking import bury, runs_of_sweep
 
     kills: Counter[str] = Counter()
     for store in dict.fromkeys(store for _, store in left.values()):
-        open_store(store.uri, store.experiment)  # marks what dead workers left RUNNING
+        bury(store)
         kills.update(runs_of_sweep(store, sweep, status="KILLED"))
     return [name for name in left if kills[name] >= limit]
 
 
 def stop_workers(stores: Iterable["Store"]) -> None:
-    """End all workers at once and mark their runs KILLED."""
-    from sgdprobe.tracking import open_store
+    """End all workers at once and mark their runs KILLED; a broken store's next command does."""
+    from sgdprobe.tracking import StoreError, bury
 
     # Without reuse=True it would wait for workers that were started with other options.
     get_reusable_executor(reuse=True).shutdown(kill_workers=True)
     for store in stores:
-        open_store(store.uri, store.experiment)
+        with suppress(StoreError):
+            bury(store)

@@ -21,6 +21,7 @@ from sgdprobe.tracking.store import (
     Store,
     StoreError,
     absolute_uri,
+    bury,
     knock,
     known_store,
     open_store,
@@ -33,6 +34,8 @@ from sgdprobe.tracking.sweeps import SweepRun, add_to_sweep, newest_sweep, runs_
 # MLflow tells of each step of making a store, and sets this itself when it is imported.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
+# A store that fails is told in one line, from the exception; MLflow prints its traceback besides.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 __all__ = [
     "Evidence",
@@ -44,6 +47,7 @@ __all__ = [
     "SweepRun",
     "absolute_uri",
     "add_to_sweep",
+    "bury",
     "claim",
     "find_run",
     "find_sweep",

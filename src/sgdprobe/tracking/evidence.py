@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
 from sgdprobe.nn import DivergedError
 from sgdprobe.tracking.find import recorded_losses
 from sgdprobe.tracking.provenance import source_hash
-from sgdprobe.tracking.store import StoreError, read_store, store_uri
+from sgdprobe.tracking.store import MissingStore, read_store, store_uri, usable
 
 PAGE = 1000
 
@@ -53,19 +51,16 @@ def recorded_results(uri: str | None) -> dict[str, Result]:
     """
     try:
         client = read_store(uri)
-    except StoreError:
+    except MissingStore:
         return {}
     results: dict[str, Result] = {}
-    try:
+    with usable(store_uri(uri)):
         for run in _runs(client):
             diverged = run.data.tags.get("failure", "").startswith(DivergedError.__name__)
             if run.info.status == "FINISHED" or (run.info.status == "FAILED" and diverged):
                 info, metrics = run.info, dict(run.data.metrics)
                 result = Result(info.run_id, info.experiment_id, diverged, metrics)
                 results.setdefault(run.data.tags["key"], result)
-    except (MlflowException, SQLAlchemyError) as error:
-        reason = str(error).splitlines()[0]
-        raise StoreError(f"the store {store_uri(uri)} can't be read: {reason}") from error
     return results
 
 
@@ -92,11 +87,10 @@ def recorded_evidence(uri: str | None, results: Iterable[Result]) -> Iterator[Ev
     client = read_store(uri)
     for result in results:
         shown = [n for n in result.metrics if n == "test_accuracy" or n.startswith("symptom/")]
-        losses = recorded_losses(client, result.run_id)
-        yield Evidence(
-            {name: _series(client, result.run_id, name) for name in shown},
-            None if losses is None else float(losses[0]),
-        )
+        with usable(store_uri(uri)):
+            losses = recorded_losses(client, result.run_id)
+            series = {name: _series(client, result.run_id, name) for name in shown}
+        yield Evidence(series, None if losses is None else float(losses[0]))
 
 
 def _series(client: MlflowClient, run_id: str, name: str) -> list[float]:

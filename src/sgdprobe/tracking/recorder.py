@@ -17,7 +17,9 @@ import numpy as np
 import yaml
 from mlflow.entities import Dataset as DatasetRecord
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from sqlalchemy.exc import SQLAlchemyError
 
 from sgdprobe.data import Dataset
 from sgdprobe.nn import EpochMetrics
@@ -25,7 +27,9 @@ from sgdprobe.nn.functions import Array
 from sgdprobe.settings import Settings, shown
 from sgdprobe.tracking.processes import process_tags
 from sgdprobe.tracking.provenance import source_files, source_hash, without_secrets
-from sgdprobe.tracking.store import Store, alone, at_root
+from sgdprobe.tracking.store import Store, alone, at_root, knock
+
+LONG = 5.0  # seconds; a write takes milliseconds
 
 
 @contextmanager
@@ -55,12 +59,31 @@ P = ParamSpec("P")
 def _whole(
     write: Callable[Concatenate["RunRecorder", P], None],
 ) -> Callable[Concatenate["RunRecorder", P], None]:
-    """A write that no signal cuts in two, made where the store's own places hold."""
+    """A write that no signal cuts in two, made where the store's own places hold.
+
+    MLflow waits 20 seconds for a locked store; it is waited for once more. A store that keeps a
+    write waiting in vain is given up: each of the writes with which a run ends would wait, too.
+    """
 
     @wraps(write)
     def whole(self: "RunRecorder", /, *args: P.args, **kwargs: P.kwargs) -> None:
-        with _held_back(), at_root(self.uri):
-            write(self, *args, **kwargs)
+        if self._given_up is not None:
+            raise self._given_up
+        started = time.monotonic()
+        try:
+            try:
+                with _held_back(), at_root(self.uri):
+                    write(self, *args, **kwargs)
+            except MlflowException as error:
+                if "is locked" not in str(error):
+                    raise
+                knock(self.uri)
+                with _held_back(), at_root(self.uri):
+                    write(self, *args, **kwargs)
+        except (MlflowException, SQLAlchemyError) as error:
+            if time.monotonic() - started > LONG:
+                self._given_up = error
+            raise
 
     return whole
 
@@ -76,13 +99,20 @@ class RunRecorder:
         self, store: Store, name: str, settings: Settings, data: Dataset, tags: Mapping[str, str]
     ) -> None:
         self._client = store.client()
+        self._given_up: Exception | None = None
         self.uri = store.uri
         self.settings = settings
-        self.run_id: str = self._client.create_run(
-            store.experiment_id, run_name=name, tags={**tags, **process_tags()}
-        ).info.run_id
+        self.run_id = ""
+        self._begin(store, name, tags)
         self._describe(settings, data)
 
+    @_whole
+    def _begin(self, store: Store, name: str, tags: Mapping[str, str]) -> None:
+        self.run_id = self._client.create_run(
+            store.experiment_id, run_name=name, tags={**tags, **process_tags()}
+        ).info.run_id
+
+    @_whole
     def _describe(self, settings: Settings, data: Dataset) -> None:
         texts = {key: shown(value) for key, value in settings.flat().items()}
         params = [Param(key, without_secrets(text)) for key, text in texts.items()]

@@ -2,6 +2,8 @@
 
 MLflow's own search loads every parameter and tag of every run, seconds for a thousand; a store in
 a database is therefore asked directly, in the tables that MLflow keeps there.
+
+All functions raise StoreError where the store can't be asked.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +16,7 @@ from sqlalchemy import bindparam, text
 
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.tracking.find import recorded_epochs
-from sgdprobe.tracking.store import Store, engine, is_database
+from sgdprobe.tracking.store import Store, engine, is_database, usable
 
 AT_ONCE = 500  # keys in one question; databases limit how long one may be
 
@@ -52,7 +54,8 @@ def last_epochs(store: Store, run_ids: Sequence[str]) -> dict[str, EpochMetrics]
     """The last epochs of runs of ours, by run id."""
     if not is_database(store.uri):
         client = store.client()
-        return {i: recorded_epochs(client, client.get_run(i))[-1] for i in run_ids}
+        with usable(store.uri):
+            return {i: recorded_epochs(client, client.get_run(i))[-1] for i in run_ids}
     points: dict[str, dict[str, Any]] = {}
     for run_id, key, value, step in ask(store.uri, LATEST, run_ids):
         points.setdefault(run_id, {"epoch": step, "updates": 0})[key] = value
@@ -61,7 +64,8 @@ def last_epochs(store: Store, run_ids: Sequence[str]) -> dict[str, EpochMetrics]
 
 def tags_of(store: Store, run_id: str) -> Mapping[str, str]:
     """A run's tags."""
-    tags: Mapping[str, str] = store.client().get_run(run_id).data.tags
+    with usable(store.uri):
+        tags: Mapping[str, str] = store.client().get_run(run_id).data.tags
     return tags
 
 
@@ -88,13 +92,14 @@ def _search(store: Store) -> Iterator[Run]:
     """All finished runs of a store behind a server, page by page, oldest first."""
     page: str | None = None
     while True:
-        runs = store.client().search_runs(
-            [store.experiment_id],
-            "attributes.status = 'FINISHED'",
-            ViewType.ACTIVE_ONLY,
-            order_by=["attributes.start_time ASC"],
-            page_token=page,
-        )
+        with usable(store.uri):
+            runs = store.client().search_runs(
+                [store.experiment_id],
+                "attributes.status = 'FINISHED'",
+                ViewType.ACTIVE_ONLY,
+                order_by=["attributes.start_time ASC"],
+                page_token=page,
+            )
         yield from runs
         page = runs.token
         if not page:
@@ -102,9 +107,12 @@ def _search(store: Store) -> Iterator[Run]:
 
 
 def ask(uri: str, question: str, values: Sequence[str], **others: Any) -> Iterator[Any]:
-    """The rows that a question gets from a database; its :values may be any number."""
+    """The rows that a question gets from a database; its :values may be any number.
+
+    Raises StoreError.
+    """
     query = text(question).bindparams(bindparam("values", expanding=True))
-    with engine(uri).connect() as connection:
+    with usable(uri), engine(uri).connect() as connection:
         for start in range(0, len(values), AT_ONCE):
             some = values[start : start + AT_ONCE]
             yield from connection.execute(query, {"values": some, **others})

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
+import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.version import VERSION
 from sqlalchemy import Engine, NullPool, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,11 +25,19 @@ from sgdprobe.tracking.processes import is_dead
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 
+# What MLflow says of a store of another version, and the versions that it knows.
+SCHEMA = re.compile(r"found version (\w+)")
+MIGRATIONS = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
+
 PATIENCE = 30  # seconds for which another process may keep a sqlite store locked
 
 
 class StoreError(Refusal):
     """The store can't be used; the message says which and why."""
+
+
+class MissingStore(StoreError):  # noqa: N818 (what it is, and no fault)
+    """There is no store yet: nothing was recorded, and nothing is wrong."""
 
 
 @contextlib.contextmanager
@@ -35,8 +46,20 @@ def usable(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        reason = str(error).partition("\n")[0]
-        raise StoreError(f"the store {uri} can't be used: {reason}") from error
+        raise StoreError(f"the store {uri} can't be used: {_reason(error, uri)}") from error
+
+
+def _reason(error: Exception, uri: str) -> str:
+    """What a store fails at, with what MLflow and sqlite leave out, on one line."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    reason = next((line for line in lines if not line.startswith("(raised as")), lines[0])
+    schema = SCHEMA.search(reason)
+    if schema and not list(MIGRATIONS.glob(f"{schema[1]}_*.py")):  # else MLflow's advice is right
+        return f"{schema[0]}, which MLflow {VERSION} does not know: a newer one made it"
+    file = _sqlite_file(uri)
+    if not isinstance(error, OSError) and file is not None and not _is_there(file):
+        return f"{reason}; {file} is not there"  # it is called read-only when it was deleted
+    return reason
 
 
 @dataclass(frozen=True)
@@ -75,11 +98,11 @@ def absolute_uri(uri: str | None) -> str:
 
 
 def read_store(uri: str | None) -> MlflowClient:
-    """A client of a store that exists. Raises StoreError."""
+    """A client of a store that exists. Raises MissingStore, or another StoreError."""
     uri = store_uri(uri)
     file = _sqlite_file(uri)
-    if file is not None and not file.exists():
-        raise StoreError(f"{file} is not there: no run was recorded yet")
+    if file is not None and not _is_there(file):
+        raise MissingStore(f"{file} is not there: no run was recorded yet")
     with usable(uri):
         _look(uri)
         client = MlflowClient(tracking_uri=uri)
@@ -91,7 +114,7 @@ def known_store(uri: str | None, experiment: str) -> Store | None:
     """The store with the experiment in it, or None where it is not there yet; nothing is made."""
     uri = store_uri(uri)
     file = _sqlite_file(uri)
-    if file is not None and not file.exists():
+    if file is not None and not _is_there(file):
         return None
     with usable(uri):
         _look(uri)
@@ -142,7 +165,7 @@ def knock(uri: str) -> None:
 def _look(uri: str) -> None:
     """Read what tables a database has. Raises SQLAlchemyError, or FileNotFoundError."""
     file = _sqlite_file(uri)
-    if file is not None and not file.exists():  # sqlite would make an empty one
+    if file is not None and not _is_there(file):  # sqlite would make an empty one
         raise FileNotFoundError(f"{file} is not there")
     if is_database(uri):
         inspect(engine(uri)).get_table_names()
@@ -188,10 +211,11 @@ def _make_file(uri: str) -> None:
     would leave a store that MLflow itself can't open again.
     """
     file = _sqlite_file(uri)
-    if file is None or file.is_dir() or (file.exists() and file.stat().st_size):
+    if file is None or _is_there(file):
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f"{file.name}.{os.getpid()}.new")
+    draft.touch()  # MLflow would try for two minutes where nothing can be made
     try:
         MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
         draft.replace(file)
@@ -210,6 +234,11 @@ def _sqlite_file(uri: str) -> Path | None:
     return PROJECT_ROOT / url.database if url and url.database else None
 
 
+def _is_there(file: Path) -> bool:
+    """Whether a store is more than the empty file that sqlite makes of one that was deleted."""
+    return file.is_dir() or (file.exists() and file.stat().st_size > 0)
+
+
 def runs_of_sweep(store: Store, sweep: str, status: str) -> list[str]:
     """Names of a sweep's runs that have this status."""
     with usable(store.uri):
@@ -219,6 +248,13 @@ def runs_of_sweep(store: Store, sweep: str, status: str) -> list[str]:
             max_results=50000,
         )
     return [str(run.info.run_name) for run in runs]
+
+
+def bury(store: Store) -> None:
+    """Mark what dead processes left RUNNING as KILLED; nothing is made. Raises StoreError."""
+    with usable(store.uri):
+        knock(store.uri)
+        _bury(store.client(), store.experiment_id)
 
 
 def _bury(client: MlflowClient, experiment_id: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from sgdprobe.nn import DivergedError
 from sgdprobe.tracking.results import ask
-from sgdprobe.tracking.store import engine, is_database, read_store, store_uri
+from sgdprobe.tracking.store import engine, is_database, read_store, store_uri, usable
 
 # Later sweeps that found a run done before; the tag `sweep` names the one that made it.
 ALSO_IN = "also_in_sweeps"
@@ -91,13 +91,14 @@ def runs_of(uri: str | None, word: str) -> list[SweepRun]:
 
 
 def add_to_sweep(uri: str, sweep: str, run_ids: Iterable[str]) -> None:
-    """Say of runs that were done before that this sweep counts them, too."""
+    """Say of runs that were done before that this sweep counts them, too. Raises StoreError."""
     ids = sorted(run_ids)
     if not is_database(uri):
         client = MlflowClient(tracking_uri=uri)
-        for run_id in ids:
-            earlier = client.get_run(run_id).data.tags.get(ALSO_IN, "")
-            client.log_batch(run_id, tags=[RunTag(ALSO_IN, f"{earlier} {sweep}".strip())])
+        with usable(uri):
+            for run_id in ids:
+                earlier = client.get_run(run_id).data.tags.get(ALSO_IN, "")
+                client.log_batch(run_id, tags=[RunTag(ALSO_IN, f"{earlier} {sweep}".strip())])
         return
     tags = {run_id: value for run_id, key, value in ask(uri, TAGS, ids) if key == ALSO_IN}
     rows = [
@@ -105,7 +106,7 @@ def add_to_sweep(uri: str, sweep: str, run_ids: Iterable[str]) -> None:
         for run_id in ids
     ]
     old, new = ([row for row in rows if (row["run"] in tags) == is_old] for is_old in (True, False))
-    with engine(uri).begin() as connection:
+    with usable(uri), engine(uri).begin() as connection:
         if old:
             change = "UPDATE tags SET value = :value WHERE run_uuid = :run AND key = :key"
             connection.execute(text(change), old)

@@ -1,0 +1,301 @@
+"""A store that can't be used is told in one line that names it, soon, and never by a traceback."""
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from subprocess import CompletedProcess, Popen
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import client_of
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+SWEEP = ("-m", "notes", "seed=0,1", "sweep.n_jobs=1")
+
+# What is wrong with a store, and what must be said of it.
+BAD = {
+    "not a database": "file is not a database",
+    "cut short": "malformed",
+    "damaged inside": "malformed",
+    "a folder": "unable to open database file",
+    "under a file": "File exists",
+    "a newer MLflow's": "found version ffffffffffff, which MLflow",
+    "an older MLflow's": "mlflow db upgrade",
+    "read-only": "readonly database",
+    "to be made on a read-only disk": "Read-only file system",
+    "full": "full",
+    "to be made on a full disk": "disk is full",
+    "nobody answers": "Connection refused",
+}
+
+# What only a command that writes finds out.
+READ_WELL = {"read-only", "full", "under a file"}
+READ_WELL |= {"to be made on a read-only disk", "to be made on a full disk"}
+
+ENDLESS = ("notes", "training.iterations=1000000", "dtype=float32")
+
+
+def path_of(uri: str) -> Path:
+    return Path(uri.removeprefix("sqlite:///"))
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of 3 MB, which takes root and Linux: root may write to any other."""
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(folder)]
+    if os.getuid() or subprocess.run(words, check=False, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        yield folder
+    finally:
+        while folder.is_mount():
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder: Path, leave: int = 0) -> None:
+    """Fill a disk but for so many bytes."""
+    ballast = folder / "ballast"
+    with ballast.open("wb") as stream:
+        try:
+            while True:
+                os.write(stream.fileno(), bytes(4096))
+        except OSError:
+            size = os.fstat(stream.fileno()).st_size
+    os.truncate(ballast, size - leave)
+
+
+@contextmanager
+def bad_store(kind: str, uri: str, folder: Path) -> Iterator[str]:
+    """A store of this kind, made from a good one."""
+    file = path_of(uri)
+    if kind == "nobody answers":
+        yield "http://127.0.0.1:9"
+    elif "full" in kind or "read-only" in kind:
+        with small_disk(folder / "disk") as disk:
+            if "to be made" not in kind:
+                shutil.copy(file, disk / "x.db")
+            if "full" in kind:
+                fill(disk)
+            else:
+                subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+            before = contents(disk)
+            yield f"sqlite:///{disk}/x.db"
+            assert contents(disk) == before, "something was written"
+    else:
+        spoil(kind, file)
+        yield f"{uri}/x.db" if kind == "under a file" else uri
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def spoil(kind: str, file: Path) -> None:
+    if kind == "not a database":
+        file.write_text("nor is this a folder")
+    elif kind == "cut short":
+        os.truncate(file, 60000)
+    elif kind == "damaged inside":
+        with file.open("r+b") as stream:
+            stream.seek(12288)  # the list of tables, which comes first, can be read
+            stream.write(b"\xff" * (file.stat().st_size - 12288))
+    elif kind == "a folder":
+        file.unlink()
+        file.mkdir()
+    elif kind.endswith("MLflow's"):
+        version = "ffffffffffff" if "newer" in kind else "0a8213491aaa"
+        with sqlite3.connect(file) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = ?", [version])
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_store_is_refused(
+    kind: str,
+    in_turn: Callable[..., list[CompletedProcess[str]]],
+    new_store: Callable[[], str],
+    tmp_path: Path,
+) -> None:
+    with bad_store(kind, new_store(), tmp_path) as uri:
+        commands = [("notes",), SWEEP]
+        if kind not in READ_WELL:
+            commands.append((*SWEEP, "sweep.dry_run=true"))
+        # The user may set this, and three commands here wait less for what does not answer.
+        answers = in_turn(commands, MLFLOW_TRACKING_URI=uri, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
+    for answer in answers:
+        assert (answer.returncode, answer.stdout) == (2, ""), answer.args
+        assert answer.stderr.startswith(f"the store {uri} can't be used: "), answer.args
+        assert BAD[kind] in answer.stderr
+        assert answer.stderr.count("\n") == 1, answer.stderr
+
+
+def test_mlflow_gives_up_on_a_server_within_a_minute_unless_told_otherwise() -> None:
+    code = (
+        "import sgdprobe.tracking, mlflow.environment_variables as e; print("
+        "e.MLFLOW_HTTP_REQUEST_MAX_RETRIES.get(), e.MLFLOW_HTTP_REQUEST_TIMEOUT.get())"
+    )
+
+    def told(**variables: str) -> list[int]:
+        answer = subprocess.run(
+            [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
+        )
+        return [int(word) for word in answer.stdout.split()]
+
+    retries, timeout = told()
+    waits = sum(2 * 2**n for n in range(1, retries))  # MLflow's back-off; the first is none
+    assert (retries + 1) * timeout + waits <= 60
+    assert told(MLFLOW_HTTP_REQUEST_MAX_RETRIES="5", MLFLOW_HTTP_REQUEST_TIMEOUT="99") == [5, 99]
+
+
+@contextmanager
+def locked(file: Path, seconds: float) -> Iterator[None]:
+    """Another process keeps a store locked."""
+    code = (
+        "import sqlite3, sys, time\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)\n"
+        "connection.execute('BEGIN EXCLUSIVE'); print('locked', flush=True)\n"
+        "time.sleep(float(sys.argv[2]))"
+    )
+    words = [sys.executable, "-c", code, str(file), str(seconds)]
+    with Popen(words, stdout=subprocess.PIPE) as locker:
+        assert locker.stdout is not None
+        assert locker.stdout.readline() == b"locked\n"
+        yield
+        locker.terminate()
+
+
+def test_a_locked_store_is_waited_for(
+    train: Callable[..., CompletedProcess[str]],
+    new_store: Callable[[], str],
+    runs: "Callable[[str], list[Run]]",
+) -> None:
+    uri = new_store()
+    with locked(path_of(uri), seconds=12):
+        answer = train("notes", MLFLOW_TRACKING_URI=uri)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert [run.info.status for run in runs(uri)] == ["FINISHED"]
+
+
+def test_a_store_locked_in_the_middle_is_waited_for_longer_than_mlflow_does(
+    start: Callable[..., Popen[str]],
+    new_store: Callable[[], str],
+    runs: "Callable[[str], list[Run]]",
+) -> None:
+    uri = new_store()
+    process = start(
+        *("-m", "notes", "dtype=float32", "seed=0,1", "training.iterations=200"),
+        *("sweep.n_jobs=2",),
+        MLFLOW_TRACKING_URI=uri,
+    )
+    wait_for_an_epoch(process, uri, runs)
+    with locked(path_of(uri), seconds=23):
+        assert process.poll() is None, "it ended before its store was locked"
+        out, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (0, ""), out
+    for run in runs(uri):
+        points = client_of(uri).get_metric_history(run.info.run_id, "loss")
+        assert [point.step for point in points] == [*range(1, 41)], "no epoch is lost"
+
+
+def wait_for_an_epoch(process: Popen[str], uri: str, runs: "Callable[[str], list[Run]]") -> None:
+    end = time.monotonic() + 300
+    while not any(run.data.metrics for run in runs(uri)):
+        assert time.monotonic() < end, "no epoch was recorded"
+        assert process.poll() is None, "it ended before its store broke"
+        time.sleep(0.1)
+
+
+def delete(file: Path) -> None:
+    file.unlink()
+
+
+def use_up_the_disk(file: Path) -> None:
+    fill(file.parent, leave=8192)
+
+
+def corrupt(file: Path) -> None:
+    """Between two writes; in the middle of one, sqlite would write the first page again."""
+    with closing(sqlite3.connect(file, isolation_level=None, timeout=60)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        with file.open("r+b") as stream:
+            stream.write(b"no database" * 1000)
+
+
+def make_read_only(file: Path) -> None:
+    """A disk in use can't be made read-only: a view of it that is, is laid over it."""
+    view = file.parent.with_name("view")
+    view.mkdir()
+    disk, over = str(file.parent), str(view)
+    for words in (
+        ["mount", "--bind", disk, over],
+        ["mount", "-o", "remount,bind,ro", over],
+        ["mount", "--bind", over, disk],
+        ["umount", "-l", over],
+    ):
+        subprocess.run(words, check=True)
+
+
+# How a store breaks, and what must be said of it.
+BREAKS: dict[Callable[[Path], None], str] = {
+    delete: "x.db is not there",
+    use_up_the_disk: "full",
+    corrupt: "file is not a database",
+    make_read_only: "readonly database|unable to open database file",  # by what it writes first
+}
+
+
+@pytest.mark.parametrize("breaks", BREAKS)
+@pytest.mark.parametrize("words", [("n_jobs=2", "seed=0,1,2,3"), ()], ids=["sweep", "single"])
+def test_a_store_that_breaks_in_the_middle(
+    breaks: Callable[[Path], None],
+    words: tuple[str, ...],
+    start: Callable[..., Popen[str]],
+    new_store: Callable[[], str],
+    runs: "Callable[[str], list[Run]]",
+    tmp_path: Path,
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        file = Path(shutil.copy(path_of(new_store()), disk / "x.db"))
+        uri = f"sqlite:///{file}"
+        several = ("-m", f"sweep.{words[0]}", *words[1:]) if words else ()
+        process = start(*several, *ENDLESS, MLFLOW_TRACKING_URI=uri)
+        wait_for_an_epoch(process, uri, runs)
+        breaks(file)
+        out, err = process.communicate(timeout=300)
+        if breaks is delete and file.exists():  # sqlite may make an empty file
+            assert file.read_bytes() == b"", "a new store was made in its place"
+    assert process.returncode == 1, out + err
+    assert "Traceback" not in out + err
+    told = [line for line in out.splitlines() if "can't be used" in line]
+    said = re.compile(f"(FAILED StoreError|FAILED in .*StoreError|stopped): the store {uri} can't ")
+    assert all(said.search(line) and re.search(BREAKS[breaks], line) for line in told), told
+    assert "FAILED" in told[0]
+    assert err == ""
+    if words:
+        assert told[-1].startswith("stopped: ")
+    assert len(told) <= (3 if words else 1), "one line a worker, and the end"
+
+
+def test_reading_a_store_that_is_bad(
+    project: Path, in_turn: Callable[..., list[CompletedProcess[str]]], new_store: Callable[[], str]
+) -> None:
+    uri = new_store()
+    spoil("not a database", path_of(uri))
+    doors: Mapping[str, tuple[str, ...]] = {
+        "report.py": ("last",),
+        "explain.py": ("notes", "book", "--fix", "dtype=float32", "--no-run"),
+    }
+    for door, words in doors.items():
+        (answer,) = in_turn([words], door=project / "src" / door, MLFLOW_TRACKING_URI=uri)
+        assert answer.returncode == 2, answer
+        assert answer.stderr.startswith(f"the store {uri} can't be used: "), answer.stderr
+        assert answer.stderr.count("\n") == 1, answer.stderr
