@@ -37,3 +37,14 @@ def test_html() -> None:
     assert '<a href="#cell-01">+1.00 [−0.50, +2.50]</a>' in page
     assert '<tr id="cell-10"><td><code>y</code></td><td>2</td></tr>' in page
     assert 'alt="says &quot;so&quot;" src="data:image/svg+xml;base64,PHN2Zy8+"' in page
+
+
+def test_numbers_of_all_runs_lead_to_their_table_on_the_page_alone() -> None:
+    blocks: list[Block] = [
+        Heading("Runs", place="runs"),
+        Text("[+1.00 [0.00, +2.00]](#runs) and [90.00](#tuned-01-3), [all](#tuned-runs)"),
+    ]
+    assert to_markdown(blocks) == ("## Runs\n\n+1.00 [0.00, +2.00] and [90.00](tuned.csv), all\n")
+    page = html(blocks, {})
+    assert '<h2 id="runs">Runs</h2>' in page
+    assert '<a href="#tuned-01-3">90.00</a>' in page

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sgdprobe.explain.design import Design, changed, code
+from sgdprobe.explain.design import Design, changed, code, plan_of
 from sgdprobe.explain.factors import Factor, compare, narrow
 from sgdprobe.refusal import Refusal
 from sgdprobe.settings import Settings, SettingsError
@@ -75,7 +75,7 @@ def test_near_an_end_is_at_most_one_change_away() -> None:
 
 def test_names_of_runs_are_told_apart() -> None:
     design = Design(BOOK, differing(dtype="float64", init__scale=1.0), seeds=2)
-    plan = design.plan("why", list(design.runs()))
+    plan = plan_of("why", [design.settings(*run) for run in design.runs()], design.axes)
     assert len({job.name for job in plan.jobs}) == 8
     assert {job.tags["study"] for job in plan.jobs} == {"why"}
 

@@ -14,7 +14,7 @@ def path_of(uri: str) -> Path:
 def test_where_there_is_no_store_nothing_is_recorded(tmp_path: Path) -> None:
     from sgdprobe.tracking import recorded_results
 
-    assert recorded_results(f"sqlite:///{tmp_path}/none.db") == {}
+    assert recorded_results(f"sqlite:///{tmp_path}/none.db", ["key"]) == {}
     assert list(tmp_path.iterdir()) == [], "asking makes no store"
 
 
@@ -43,5 +43,5 @@ def test_a_corrupted_store_is_no_empty_one(
     uri = new_store()
     spoil(path_of(uri))
     with pytest.raises(StoreError, match=r"can't be used: .*(malformed|not a database)") as told:
-        recorded_results(uri)
+        recorded_results(uri, ["key"])
     assert "\n" not in str(told.value)

@@ -1,7 +1,8 @@
 """A page as a list of blocks, written once and rendered as Markdown and as one HTML file.
 
 Inline, in every text: `code`, **strong**, [words](address). An address that begins with # is a
-place in the HTML page; Markdown links to cells.csv instead, where the same runs are listed.
+place in the HTML page; Markdown links to cells.csv instead, or for #tuned-… to tuned.csv, where the
+same runs are listed, and leaves out those to all runs, #runs and #tuned-runs.
 """
 
 import base64
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from html import escape
 
 RUNS_FILE = "cells.csv"
+TUNED_FILE = "tuned.csv"
+OF_ALL = ("#runs", "#tuned-runs")
 
 # [words](address), the words with at most one more pair of brackets, as those of an interval.
 LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\(([^)\s]+)\)")
@@ -20,6 +23,7 @@ body { font: 16px/1.5 Georgia, serif; max-width: 60rem; margin: 2rem auto; paddi
   color: #111; background: #fff }
 h1, h2, h3, table, figcaption, code { font-family: system-ui, sans-serif }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
+h3 { font-size: 1.05rem }
 code { font: .9em ui-monospace, monospace }
 table { border-collapse: collapse; font-size: .82rem; margin: 1rem 0 }
 th, td { padding: .25rem .7rem .25rem 0; text-align: left; border-bottom: 1px solid #ccc;
@@ -37,10 +41,11 @@ figcaption { font-size: .82rem; color: #333 } a { color: #00528a }
 
 @dataclass(frozen=True)
 class Heading:
-    """A title; level 1 is the page's own."""
+    """A title; level 1 is the page's own. `place` is the name that a link can lead to."""
 
     text: str
     level: int = 2
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ def _in_markdown(block: Block) -> str:
 
 
 def _to_file(text: str) -> str:
+    text = LINK.sub(lambda link: link[1] if link[2] in OF_ALL else link[0], text)
+    text = re.sub(r"\]\(#tuned-[^)]*\)", f"]({TUNED_FILE})", text)
     return re.sub(r"\]\(#[^)]*\)", f"]({RUNS_FILE})", text)
 
 
@@ -115,8 +122,9 @@ def html(blocks: Sequence[Block], images: Mapping[str, bytes]) -> str:
 
 def _in_html(block: Block, images: Mapping[str, bytes]) -> str:
     match block:
-        case Heading(text, level):
-            return f"<h{level}>{_inline(text)}</h{level}>"
+        case Heading(text, level, place):
+            named = f' id="{escape(place)}"' if place else ""
+            return f"<h{level}{named}>{_inline(text)}</h{level}>"
         case Text(text):
             return f"<p>{_inline(text)}</p>"
         case Items(texts):

@@ -1,6 +1,6 @@
 """The full factorial: every combination of the factors' levels, each with the same seeds."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -61,17 +61,20 @@ class Design:
 
     def held_fixed(self) -> dict[str, Any]:
         """The settings that no factor changes."""
-        varied = {key for factor in self.factors for key in factor.keys}
-        return {key: v for key, v in comparable(self.base).items() if key not in varied}
+        return {k: v for k, v in comparable(self.base).items() if k not in self.axes}
 
-    def plan(self, study: str, runs: Collection[tuple[Cell, int]]) -> Plan:
-        """A sweep over some of the runs, tagged with the study's name."""
-        cells = [(self.settings(cell, seed), None) for cell, seed in runs]
-        axes = [key for factor in self.factors for key in factor.keys]
-        plan = Plan.of(cells, axes)
-        return replace(
-            plan, jobs=tuple(replace(job, tags=job.tags | {"study": study}) for job in plan.jobs)
-        )
+    @property
+    def axes(self) -> list[str]:
+        """The settings that factors change."""
+        return [key for factor in self.factors for key in factor.keys]
+
+
+def plan_of(study: str, runs: Sequence[Settings], axes: Sequence[str]) -> Plan:
+    """A sweep over these runs, tagged with the study's name; axes : what tells them apart."""
+    plan = Plan.of([(settings, None) for settings in runs], axes)
+    return replace(
+        plan, jobs=tuple(replace(job, tags=job.tags | {"study": study}) for job in plan.jobs)
+    )
 
 
 def code(cell: Cell) -> str:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgdprobe.assembly import load_data
-from sgdprobe.explain.design import Cell, Design, code
+from sgdprobe.explain.design import Cell, Design
 from sgdprobe.explain.factors import Factor
 from sgdprobe.explain.request import Request
-from sgdprobe.refusal import Refusal
+from sgdprobe.explain.signs import Signs, signs_of
 
 if TYPE_CHECKING:
     from sgdprobe.tracking import Evidence, Result
@@ -24,7 +24,8 @@ class Measured:
     """A whole study: every run of the design has a result.
 
     left_out : differences between the recipes that stay as in the first.
-    evidence : of the runs near an end.
+    evidence : of all runs, and signs of those near an end; a study at one value of a tuned
+    setting has neither.
     """
 
     request: Request
@@ -32,6 +33,7 @@ class Measured:
     left_out: tuple[Factor, ...]
     results: Mapping[Run, "Result"]
     evidence: Mapping[Run, "Evidence"] = field(default_factory=dict)
+    signs: Mapping[Run, Signs] = field(default_factory=dict)
 
     @property
     def chance(self) -> float:
@@ -43,14 +45,14 @@ class Measured:
         """How many images the accuracies are counted on."""
         return len(load_data(self.design.base).test_labels)
 
-    def accuracy_of(self, run: Run) -> float:
-        """The test accuracy at the end; a run that diverged can only guess."""
+    def accuracy_of(self, run: Run, metric: str = "test_accuracy") -> float:
+        """An accuracy at the end; a run that diverged can only guess."""
         result = self.results[run]
-        return self.chance if result.diverged else result.metrics["test_accuracy"]
+        return self.chance if result.diverged else result.metrics[metric]
 
-    def accuracies(self) -> NDArray[np.floating[Any]]:
+    def accuracies(self, metric: str = "test_accuracy") -> NDArray[np.floating[Any]]:
         """(2, …, 2, n), an axis for each factor, then the seeds."""
-        values = [self.accuracy_of(run) for run in self.design.runs()]
+        values = [self.accuracy_of(run, metric) for run in self.design.runs()]
         shape = (2,) * len(self.design.factors) + (self.design.seeds,)
         return np.array(values).reshape(shape)
 
@@ -71,23 +73,24 @@ def keys_of(design: Design) -> dict[Run, str]:
 
 
 def collect(
-    request: Request, design: Design, left_out: tuple[Factor, ...], keys: Mapping[Run, str]
+    request: Request,
+    design: Design,
+    left_out: tuple[Factor, ...],
+    results: Mapping[Run, "Result"],
 ) -> Measured:
-    """The study from the store. Raises Refusal if a run has no result: nothing is filled in."""
-    from sgdprobe.tracking import recorded_evidence, recorded_results
+    """The study, with what its runs recorded on their way. Raises StoreError."""
+    from sgdprobe.tracking import recorded_evidence
 
-    uri = design.base.tracking.uri
-    recorded = recorded_results(uri)
-    missing = [run for run, key in keys.items() if key not in recorded]
-    if missing:
-        without = sorted({code(cell) for cell, _ in missing})
-        raise Refusal(
-            f"{len(missing)} of {len(keys)} runs are missing or failed, in "
-            f"{', '.join(without[:4])}{', …' if without[4:] else ''} of the cells "
-            f"({', '.join(factor.name for factor in design.factors)}): no report without them"
-        )
-    results = {run: recorded[key] for run, key in keys.items()}
+    runs = list(design.runs())
     cells = set(design.near_an_end())
-    near = [run for run in keys if run[0] in cells]
-    evidence = recorded_evidence(uri, [results[run] for run in near])
-    return Measured(request, design, left_out, results, dict(zip(near, evidence, strict=True)))
+    near = [run for run in runs if run[0] in cells]
+    evidence = recorded_evidence(design.base.tracking.uri, [results[run] for run in runs])
+    signs = signs_of([design.settings(*run) for run in near], [results[run] for run in near])
+    return Measured(
+        request,
+        design,
+        left_out,
+        results,
+        dict(zip(runs, evidence, strict=True)),
+        dict(zip(near, signs, strict=True)),
+    )

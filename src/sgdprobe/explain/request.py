@@ -4,12 +4,16 @@ import argparse
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from sgdprobe.refusal import Refusal
+from sgdprobe.settings import Settings, unknown
 
 DESCRIPTION = "Explain a gap: which difference between two recipes makes which part of it."
+
+# What says where a run is recorded, by what it is judged, or what it rests on.
+NOT_TUNED = ("tracking.", "sweep.", "seed", "bits", "data.name", "data.root", "data.validation")
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class Request:
     """Two recipes and how to compare them. Accuracies are shares, 0 … 1.
 
     fixed, varied : words of Hydra's grammar, KEY=VALUE for both ends and KEY=a,b, one for each.
+    tune : KEY=a,b,c, values of which every cell is to have its best; None for none.
     """
 
     first: str
@@ -25,12 +30,32 @@ class Request:
     factors: tuple[str, ...]
     fixed: tuple[str, ...]
     varied: tuple[str, ...]
+    tune: str | None
     seeds: int
     claim: float | None
     tolerance: float | None
     force: bool
     run: bool
     command: str
+
+    @property
+    def tuned_key(self) -> str:
+        """The setting that is tuned; empty where none is."""
+        return (self.tune or "").partition("=")[0]
+
+    def at_each_value(self) -> "list[Request]":
+        """The same request with each value of the tuned setting in both recipes."""
+        if self.tune is None:
+            return []
+        key = self.tuned_key
+        fixed, varied = (
+            tuple(word for word in words if word.partition("=")[0] != key)
+            for words in (self.fixed, self.varied)
+        )
+        return [
+            replace(self, fixed=(*fixed, f"{key}={value}"), varied=varied)
+            for value in _values(self.tune)
+        ]
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,10 +83,17 @@ def parser() -> Parser:
         dest="varied",
         help="one more difference: a in FIRST, b in SECOND",
     )
+    add(
+        "--tune",
+        metavar="KEY=a,b,c",
+        action="append",
+        default=[],
+        help="each cell also at its best of these values, chosen on images held out",
+    )
     add("--seeds", metavar="N", type=int, default=10, help="runs of each cell; default: 10")
     add("--claim", metavar="PERCENT", type=float, help="what FIRST is said to reach")
     add("--tolerance", metavar="POINTS", type=float, help="how far from it the mean may lie")
-    add("--force", action="store_true", help="run even with more than 7 factors")
+    add("--force", action="store_true", help="run even more than 7 factors make")
     add("--no-run", action="store_true", help="only from runs that are recorded already")
     return options
 
@@ -78,6 +110,7 @@ def read(arguments: Sequence[str]) -> Request:
         factors=tuple(given.factors.split(",")) if given.factors else (),
         fixed=tuple(given.fix),
         varied=tuple(given.varied),
+        tune=given.tune[0] if given.tune else None,
         seeds=given.seeds,
         claim=None if given.claim is None else given.claim / 100,
         tolerance=None if given.tolerance is None else given.tolerance / 100,
@@ -94,5 +127,25 @@ def _check(given: argparse.Namespace) -> None:
         value = getattr(given, name)
         if value is not None and not 0 <= value <= 100:
             raise Refusal(f"--{name} must be a percentage from 0 to 100; got {value:g}")
+    for word in given.tune:
+        _check_tune(word)
+    if len(given.tune) > 1:
+        raise Refusal(f"--tune {given.tune[1]}: only one setting is tuned at a time")
     if given.study and not re.fullmatch(r"\w[\w.-]*", given.study):
         raise Refusal(f"--study must be a folder's name; got {given.study!r}")
+
+
+def _check_tune(word: str) -> None:
+    key, _, value = word.partition("=")
+    if key not in Settings().flat():
+        raise unknown(key, value)
+    if key.startswith(NOT_TUNED):
+        raise Refusal(f"--tune {word}: it is no setting that can suit a cell better or worse")
+    values = _values(word)
+    if len(values) < 2 or len(set(values)) < len(values) or not all(values):
+        raise Refusal(f"--tune {word}: two different values or more, KEY=a,b,c, are needed")
+
+
+def _values(word: str) -> list[str]:
+    """The values of KEY=a,b,c; a comma inside of brackets parts none."""
+    return re.split(r",(?![^\[]*\])", word.partition("=")[2])

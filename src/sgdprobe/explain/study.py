@@ -1,68 +1,195 @@
 """A study, end to end: what to run, running what is not recorded yet, the report."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
+
 from sgdprobe.assembly import load_data
 from sgdprobe.console import PROJECT_ROOT, duration
-from sgdprobe.explain.design import Design, changed
+from sgdprobe.explain.design import Design, changed, code, plan_of
 from sgdprobe.explain.estimate import seconds_of_study
 from sgdprobe.explain.factors import Factor, compare, narrow
-from sgdprobe.explain.measured import Run, collect, keys_of
+from sgdprobe.explain.measured import Measured, Run, collect, keys_of
 from sgdprobe.explain.request import Request
+from sgdprobe.explain.tuning import Tuned, Tuning, tuning_of
 from sgdprobe.refusal import Refusal
-from sgdprobe.settings import Settings
+from sgdprobe.settings import Settings, shown
+
+if TYPE_CHECKING:
+    from sgdprobe.tracking import Result
 
 EXPERIMENTS = PROJECT_ROOT / "experiments"
 
-# Each factor more doubles the runs.
+# Each factor more doubles the runs: what a person expects ends here, by whatever way it is passed.
 MANY_FACTORS = 7
 
 
-def explain(request: Request, first: Settings, second: Settings) -> int:
+@dataclass(frozen=True)
+class Study:
+    """What a request asks to be run: the factorial, and again for each value that is tried."""
+
+    request: Request
+    left_out: tuple[Factor, ...]
+    design: Design
+    tuning: Tuning | None
+
+    @property
+    def designs(self) -> tuple[Design, ...]:
+        """All factorials, the study's own first."""
+        return (self.design, *(self.tuning.designs if self.tuning else ()))
+
+    @cached_property
+    def keys(self) -> list[dict[Run, str]]:
+        """The keys of each factorial's runs."""
+        return [keys_of(design) for design in self.designs]
+
+    @property
+    def count(self) -> int:
+        """How many runs there are, recorded or not."""
+        return sum(map(len, self.keys))
+
+    @property
+    def words(self) -> str:
+        """For example "2^4 cells × 10 seeds = 160 runs"."""
+        seeds = self.request.seeds
+        said = f"2^{len(self.design.factors)} cells × {seeds} seeds"
+        if self.tuning:
+            cells = f"2^{len(self.tuning.designs[0].factors)} cells"
+            values = f"{len(self.tuning.values)} values of {self.tuning.key}"
+            said = f"{said} + {cells} × {values} × {seeds} seeds"
+        return f"{said} = {self.count} runs"
+
+    def recorded(self) -> "dict[str, Result]":
+        """The results that the store holds already, by key."""
+        from sgdprobe.tracking import recorded_results
+
+        keys = [key for some in self.keys for key in some.values()]
+        return recorded_results(self.design.base.tracking.uri, keys)
+
+    def missing(self, recorded: "Mapping[str, Result]") -> list[tuple[Design, Run]]:
+        """The runs without a result."""
+        return [
+            (design, run)
+            for design, keys in zip(self.designs, self.keys, strict=True)
+            for run, key in keys.items()
+            if key not in recorded
+        ]
+
+
+def explain(
+    request: Request,
+    first: Settings,
+    second: Settings,
+    tried: Sequence[tuple[Settings, Settings]] = (),
+) -> int:
     """Answer a request about these two ends and write the report. Returns the exit code.
 
-    Raises Refusal, before anything is written, for what can't be answered.
+    tried : both ends at each value of the tuned setting. Raises Refusal, before anything is
+    written, for what can't be answered.
     """
+    study = study_of(request, first, second, tried)
+    recorded = study.recorded()
+    if _run_what_is_missing(study, recorded):
+        recorded = study.recorded()
+    measured, tuned = _results(study, recorded)
+    from sgdprobe.analysis.explanation import verdict, write
+
+    files = write(measured, EXPERIMENTS / request.study, tuned)
+    print(*verdict(measured, tuned), *files, sep="\n")
+    return _keep(measured, files[0])
+
+
+def study_of(
+    request: Request,
+    first: Settings,
+    second: Settings,
+    tried: Sequence[tuple[Settings, Settings]],
+) -> Study:
+    """The study, checked. Raises Refusal."""
     differences = compare(first, second)
     factors = narrow(differences, request.factors)
     left_out = tuple(factor for factor in differences if factor not in factors)
-    design = Design(_recorded_under(first, request.study), factors, request.seeds)
-    keys = keys_of(design)
-    _run_what_is_missing(request, design, keys)
-    measured = collect(request, design, left_out, keys)
-    from sgdprobe.analysis.explanation import verdict, write
+    load_data(first)
+    base = changed(first, {"tracking.experiment": first.tracking.experiment or request.study})
+    tuning = tuning_of(request, tried) if tried else None
+    return Study(request, left_out, Design(base, factors, request.seeds), tuning)
 
-    files = write(measured, EXPERIMENTS / request.study)
-    print(*verdict(measured), *files, sep="\n")
+
+def _run_what_is_missing(study: Study, recorded: "Mapping[str, Result]") -> bool:
+    """Say what there is, and run what there is not; whether anything was run."""
+    request, factors = study.request, study.design.factors
+    missing = study.missing(recorded)
+    count = study.count - len(missing)
+    if not missing or not request.run:
+        print(_listed(factors))
+        print(fill(f"{study.words}, {count} recorded", 80))
+        return False
+    time = duration(seconds_of_study(study.design, len(missing)))
+    k, many = len(factors), 2**MANY_FACTORS * request.seeds
+    if (k > MANY_FACTORS or len(missing) > many) and not request.force:
+        raise Refusal(
+            f"{k} factors: {study.words}, {len(missing)} of them to run, about {time}; --factors "
+            "or --fix makes them fewer, --force runs them all"
+        )
+    print(_listed(factors))
+    words = f"{study.words}, {count} recorded, {len(missing)} to run: about {time}"
+    print(fill(words, 80))
+    from sgdprobe.sweep.runner import run_sweep
+
+    axes = study.design.axes
+    if study.tuning:  # a cell that is tried at its own rate differs in what is held out
+        axes += [study.tuning.key, "data.validation"]
+    runs = [design.settings(*run) for design, run in missing]
+    run_sweep(plan_of(request.study, runs, axes), None)
+    return True
+
+
+def _results(study: Study, recorded: "Mapping[str, Result]") -> tuple[Measured, Tuned | None]:
+    """Both from the store. Raises Refusal if a run has no result: nothing is filled in."""
+    if missing := study.missing(recorded):
+        without = sorted({_cell(study, design, run) for design, run in missing})
+        raise Refusal(
+            f"{len(missing)} of {study.count} runs are missing or failed, in "
+            f"{', '.join(without[:4])}{', …' if without[4:] else ''} of the cells "
+            f"({', '.join(factor.name for factor in study.design.factors)}): "
+            "no report without them"
+        )
+    own, *tried = ({run: recorded[key] for run, key in keys.items()} for keys in study.keys)
+    measured = collect(study.request, study.design, study.left_out, own)
+    if study.tuning is None:
+        return measured, None
+    at_values = (
+        Measured(study.request, design, study.left_out, results)
+        for design, results in zip(study.tuning.designs, tried, strict=True)
+    )
+    return measured, Tuned(study.tuning, tuple(at_values))
+
+
+def _keep(measured: Measured, page: Path) -> int:
+    """Keep the page in the store too, with the first recipe's first run. Returns the exit code."""
+    from sgdprobe.analysis.explanation.runs import UI
+    from sgdprobe.tracking import StoreError
+    from sgdprobe.tracking.evidence import keep_page
+
+    design = measured.design
+    run = measured.results[design.first, 0]
+    try:
+        where = keep_page(design.base.tracking.uri, run, page, measured.request.study)
+    except StoreError as error:  # the report is written: only this copy of it is not
+        print(f"the page is not in MLflow: {error}")
+        return 1
+    print(f"in MLflow: {UI}{where}")
     return 0
 
 
-def _recorded_under(first: Settings, study: str) -> Settings:
-    """The first recipe with its runs in an experiment of the study's name, or the one asked for."""
-    load_data(first)
-    return changed(first, {"tracking.experiment": first.tracking.experiment or study})
-
-
-def _run_what_is_missing(request: Request, design: Design, keys: dict[Run, str]) -> None:
-    from sgdprobe.tracking import recorded_results
-
-    recorded = recorded_results(design.base.tracking.uri)
-    missing = [run for run, key in keys.items() if key not in recorded]
-    k = len(design.factors)
-    runs = f"2^{k} cells × {design.seeds} seeds = {len(keys)} runs"
-    if not missing or not request.run:
-        print(_listed(design.factors))
-        print(f"{runs}, {len(keys) - len(missing)} recorded")
-        return
-    time = duration(seconds_of_study(design, len(missing)))
-    if k > MANY_FACTORS and not request.force:
-        raise Refusal(
-            f"{k} factors: {runs}, {len(missing)} of them to run, about {time}; --factors or --fix "
-            "makes them fewer, --force runs them all"
-        )
-    print(_listed(design.factors))
-    print(f"{runs}, {len(keys) - len(missing)} recorded, {len(missing)} to run: about {time}")
-    from sgdprobe.sweep.runner import run_sweep
-
-    run_sweep(design.plan(request.study, missing), None)
+def _cell(study: Study, design: Design, run: Run) -> str:
+    """A cell's name in a message: 010, or 01 tuned at training.learning_rate=0.1."""
+    key = study.request.tuned_key
+    at = "" if design is study.design else f" at {key}={shown(design.base.flat()[key])}"
+    return f"{code(run[0])}{at}"
 
 
 def _listed(factors: tuple[Factor, ...]) -> str:

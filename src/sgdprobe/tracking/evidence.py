@@ -1,17 +1,49 @@
-"""What recorded runs came to, found by their keys: the same settings, data and source."""
+"""What recorded runs came to, found by their keys: the same settings, data and source.
 
-from collections.abc import Iterable, Iterator, Mapping
+A database is asked directly: MLflow's own search and histories take a minute for a thousand runs.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import unquote, urlsplit
 
+import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from sgdprobe.nn import DivergedError
-from sgdprobe.tracking.find import recorded_losses
+from sgdprobe.nn.functions import Array
 from sgdprobe.tracking.provenance import source_hash
-from sgdprobe.tracking.store import MissingStore, read_store, store_uri, usable
+from sgdprobe.tracking.results import ask
+from sgdprobe.tracking.store import (
+    MissingStore,
+    at_root,
+    is_database,
+    read_store,
+    store_uri,
+    usable,
+)
 
 PAGE = 1000
+
+ENDED = """
+    SELECT tags.value, runs.run_uuid, runs.experiment_id, runs.status, failures.value
+    FROM tags JOIN runs ON runs.run_uuid = tags.run_uuid
+    LEFT JOIN tags AS failures ON failures.run_uuid = runs.run_uuid AND failures.key = 'failure'
+    WHERE tags.key = 'key' AND tags.value IN :values AND runs.lifecycle_stage = 'active'
+      AND runs.status IN ('FINISHED', 'FAILED')
+    ORDER BY runs.start_time, runs.run_uuid
+"""
+LATEST = "SELECT run_uuid, key, value FROM latest_metrics WHERE run_uuid IN :values"
+SERIES = """
+    SELECT run_uuid, key, value FROM metrics
+    WHERE run_uuid IN :values AND (key = 'test_accuracy' OR key LIKE 'symptom/%') ORDER BY step
+"""
+PLACES = "SELECT run_uuid, artifact_uri FROM runs WHERE run_uuid IN :values"
 
 
 @dataclass(frozen=True)
@@ -34,38 +66,54 @@ class Result:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a run showed on its way: accuracy and symptoms epoch by epoch, by metric.
-
-    first_loss : of the first batch, before any update; None where it was not recorded.
-    """
+    """What a run showed on its way: accuracy and symptoms epoch by epoch, by metric."""
 
     series: Mapping[str, list[float]]
-    first_loss: float | None
 
 
-def recorded_results(uri: str | None) -> dict[str, Result]:
-    """The results of today's source in a store, by key; none where there is no store yet.
+def recorded_results(uri: str | None, keys: Collection[str]) -> dict[str, Result]:
+    """The results of the runs with these keys, by key; none where there is no store yet.
 
     Where a key was run several times the oldest counts, so that later runs change no report.
     Raises StoreError.
     """
     try:
-        client = read_store(uri)
+        client, uri = read_store(uri), store_uri(uri)
     except MissingStore:
         return {}
-    results: dict[str, Result] = {}
-    with usable(store_uri(uri)):
-        for run in _runs(client):
-            diverged = run.data.tags.get("failure", "").startswith(DivergedError.__name__)
-            if run.info.status == "FINISHED" or (run.info.status == "FAILED" and diverged):
-                info, metrics = run.info, dict(run.data.metrics)
-                result = Result(info.run_id, info.experiment_id, diverged, metrics)
-                results.setdefault(run.data.tags["key"], result)
+    with usable(uri):
+        ended = _asked(uri, keys) if is_database(uri) else _searched(client, keys)
+        results: dict[str, Result] = {}
+        for key, result in ended:
+            results.setdefault(key, result)
     return results
 
 
+def _asked(uri: str, keys: Collection[str]) -> Iterator[tuple[str, Result]]:
+    rows = [row for row in ask(uri, ENDED, sorted(set(keys))) if _is_result(row[3], row[4])]
+    metrics: dict[str, dict[str, float]] = {row[1]: {} for row in rows}
+    for run_id, name, value in ask(uri, LATEST, sorted(metrics)):
+        metrics[run_id][name] = value
+    for key, run_id, experiment, status, _ in rows:
+        yield key, Result(run_id, str(experiment), status == "FAILED", metrics[run_id])
+
+
+def _searched(client: MlflowClient, keys: Collection[str]) -> Iterator[tuple[str, Result]]:
+    for run in _runs(client):
+        info, tags = run.info, run.data.tags
+        if tags["key"] in keys and _is_result(info.status, tags.get("failure")):
+            diverged, metrics = info.status == "FAILED", dict(run.data.metrics)
+            yield tags["key"], Result(info.run_id, info.experiment_id, diverged, metrics)
+
+
+def _is_result(status: str, failure: str | None) -> bool:
+    return status == "FINISHED" or (
+        status == "FAILED" and (failure or "").startswith(DivergedError.__name__)
+    )
+
+
 def _runs(client: MlflowClient) -> Iterator[Run]:
-    """Runs of today's source in all experiments, oldest first."""
+    """Runs of today's source in all experiments of a store behind a server, oldest first."""
     everywhere = [found.experiment_id for found in client.search_experiments()]
     token: str | None = None
     while everywhere:
@@ -82,18 +130,74 @@ def _runs(client: MlflowClient) -> Iterator[Run]:
             return
 
 
-def recorded_evidence(uri: str | None, results: Iterable[Result]) -> Iterator[Evidence]:
+def recorded_evidence(uri: str | None, results: Sequence[Result]) -> list[Evidence]:
     """What each of these runs showed on its way. Raises StoreError."""
-    client = read_store(uri)
-    for result in results:
-        shown = [n for n in result.metrics if n == "test_accuracy" or n.startswith("symptom/")]
-        with usable(store_uri(uri)):
-            losses = recorded_losses(client, result.run_id)
-            series = {name: _series(client, result.run_id, name) for name in shown}
-        yield Evidence(series, None if losses is None else float(losses[0]))
+    client, uri = read_store(uri), store_uri(uri)
+    with usable(uri):
+        if not is_database(uri):
+            return [Evidence(_histories(client, result)) for result in results]
+        series: dict[str, dict[str, list[float]]] = {result.run_id: {} for result in results}
+        for run_id, name, value in ask(uri, SERIES, sorted(series)):
+            series[run_id].setdefault(name, []).append(value)
+        return [Evidence(series[result.run_id]) for result in results]
 
 
-def _series(client: MlflowClient, run_id: str, name: str) -> list[float]:
-    """A metric, epoch by epoch."""
-    points = client.get_metric_history(run_id, name)
-    return [point.value for point in sorted(points, key=lambda point: point.step)]
+def _histories(client: MlflowClient, result: Result) -> dict[str, list[float]]:
+    shown = [n for n in result.metrics if n == "test_accuracy" or n.startswith("symptom/")]
+    points = {name: client.get_metric_history(result.run_id, name) for name in shown}
+    return {
+        name: [point.value for point in sorted(found, key=lambda point: point.step)]
+        for name, found in points.items()
+    }
+
+
+def recorded_arrays(
+    uri: str | None, results: Sequence[Result], name: str
+) -> Iterator[Mapping[str, Array] | None]:
+    """The arrays that each of these runs left in a file, or None where it left none.
+
+    Raises StoreError.
+    """
+    client, uri = read_store(uri), store_uri(uri)
+    ids = [result.run_id for result in results]
+    with usable(uri), at_root(uri):
+        places = dict(map(tuple, ask(uri, PLACES, ids))) if is_database(uri) else {}
+        folders = {run_id: _folder(place) for run_id, place in places.items()}
+    with TemporaryDirectory() as fetched:
+        for run_id in ids:
+            folder = folders.get(run_id) or _fetch(client, run_id, name, Path(fetched))
+            yield _arrays(folder / name)
+
+
+def keep_page(uri: str | None, result: Result, page: Path, study: str) -> str:
+    """Keep a study's page as an artifact of one of its runs; the address of that run's artifacts.
+
+    It gets no run of its own: that would be an empty row among those that are compared, and the
+    newest run of the store. A page that was kept before is replaced. Raises StoreError.
+    """
+    client, uri = read_store(uri), store_uri(uri)
+    with usable(uri), at_root(uri):
+        client.log_artifact(result.run_id, str(page), study)
+    return f"{result.page}/artifacts"
+
+
+def _folder(place: str) -> Path | None:
+    """The folder that an artifact URI names on this machine; None if it is elsewhere."""
+    parts = urlsplit(place)
+    return Path(unquote(parts.path)).resolve() if parts.scheme in ("", "file") else None
+
+
+def _fetch(client: MlflowClient, run_id: str, name: str, folder: Path) -> Path:
+    """A folder of the run's own, with the file in it if there is one."""
+    own = folder / run_id
+    own.mkdir()
+    with suppress(MlflowException):
+        client.download_artifacts(run_id, name, str(own))
+    return own
+
+
+def _arrays(path: Path) -> Mapping[str, Array] | None:
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as content:
+        return dict(content)

@@ -1,62 +1,84 @@
 """The report of a study: README.md, cells.csv, one HTML page, figures."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 
 from matplotlib.figure import Figure
 
-from sgdprobe.analysis.document import RUNS_FILE, html, markdown
+from sgdprobe.analysis.document import RUNS_FILE, TUNED_FILE, html, markdown
 from sgdprobe.analysis.drawing import svg
 from sgdprobe.analysis.explanation import figures
 from sgdprobe.analysis.explanation.answer import ladders, opening, shares, together
 from sgdprobe.analysis.explanation.facts import Facts
 from sgdprobe.analysis.explanation.foretold import foretold
-from sgdprobe.analysis.explanation.reasons import curves, reasons
+from sgdprobe.analysis.explanation.reasons import curves, reasons, saturation
 from sgdprobe.analysis.explanation.runs import columns, method, runs, table
+from sgdprobe.analysis.explanation.tuned import at_best_value, best_shares
+from sgdprobe.analysis.explanation.tuned_runs import tuned_columns, tuned_runs, tuned_table
 from sgdprobe.analysis.explanation.words import changes_of, percents, points
+from sgdprobe.explain.factors import Factor
 from sgdprobe.explain.measured import Measured
+from sgdprobe.explain.tuning import Tuned
 
 PAGE = "index.html"
+COLUMNS = 80
 
 
-def verdict(measured: Measured) -> list[str]:
+def verdict(measured: Measured, tuned: Tuned | None = None) -> list[str]:
     """The answer in the lines that a terminal shows."""
-    facts = Facts(measured)
+    facts = Facts(measured, tuned)
     first, second = facts.ends
     width = max(map(len, facts.names))
+    at_best = best_shares(facts)
     lines = [
         f"{first} {percents(facts.reaches(facts.design.first))} -> "
         f"{second} {percents(facts.reaches(facts.design.second))}",
-        f"gap {points(facts.gap)} points, of which",
-        *(f"  {facts.names[i]:<{width}}  {points(facts.shares[i])}" for i in facts.by_share),
+        f"gap {points(facts.gap)} points, of which"
+        + (f" (right: at each cell's best {tuned.tuning.key})" if tuned else ""),
     ]
+    for i in facts.by_share:
+        name = facts.names[i]
+        share = f"  {name:<{width}}  {points(facts.shares[i]):<24}"
+        lines.append(f"{share}{points(at_best[name]) if name in at_best else ''}".rstrip())
     sets = " or ".join(changes_of(cell, facts.factors) for cell in facts.smallest)
     lines.append(f"enough to come within 1 point of {second}: {sets.replace('`', '')}")
     if facts.claim and not facts.claim.holds(facts.y[facts.design.first]):
         claimed = f"{100 * facts.claim.accuracy:.2f} %"
         lines.insert(0, f"{first} does not reproduce its claim of {claimed}")
-    return lines
+    return [part for line in lines for part in _in_terminal(line)]
 
 
-def write(measured: Measured, folder: Path) -> list[Path]:
+def _in_terminal(line: str) -> list[str]:
+    """A line in the 80 columns of a terminal, as many as it takes; names stay whole."""
+    return wrap(
+        line, COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False,
+        drop_whitespace=True,
+    ) if len(line) > COLUMNS else [line]  # fmt: skip
+
+
+def write(measured: Measured, folder: Path, tuned: Tuned | None = None) -> list[Path]:
     """Write the report and return its files, the page first.
 
     The same study gives the same bytes: no dates, no times, nothing drawn by chance.
     """
-    facts = Facts(measured)
+    facts = Facts(measured, tuned)
     images = {name: svg(figure) for name, figure in _figures(facts).items()}
     body = [
         *opening(facts),
         *shares(facts),
         *together(facts),
         *ladders(facts),
+        *at_best_value(facts),
         *reasons(facts),
         *foretold(facts),
         *method(facts),
     ]
     files = {
-        PAGE: html([*body, *runs(facts)], images).encode(),
-        "README.md": markdown([*body, *columns(facts)]).encode(),
+        PAGE: html([*body, *runs(facts), *tuned_runs(facts)], images).encode(),
+        "README.md": markdown([*body, *columns(facts), *tuned_columns(facts)]).encode(),
         RUNS_FILE: table(facts).encode(),
+        **({TUNED_FILE: tuned_table(tuned).encode()} if tuned else {}),
         **images,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,8 +95,32 @@ def _figures(facts: Facts) -> dict[str, Figure]:
         "waterfall.svg": figures.waterfall(facts.y, names, ends),
         "ladders.svg": figures.ladder_plot(facts.y, names),
         "learning_curves.svg": figures.learning_curves(first, second, alone, names, ends),
+        "every_cell.svg": figures.every_cell(
+            {cell: curves(facts, cell) for cell in design.cells()}
+        ),
     }
     if len(names) > 1:
-        levels = [(factor.shown(0), factor.shown(1)) for factor in facts.factors]
-        drawn["interactions.svg"] = figures.interaction_plot(facts.y, names, levels)
+        drawn["interactions.svg"] = figures.interaction_plot(facts.y, names, _levels(facts.factors))
+    if (found := saturation(facts)) is not None:
+        top = facts.factors[facts.by_share[0]]
+        marks = [f"{top.name}={top.shown(level)}" for level in (0, 1)]
+        drawn["saturation.svg"] = figures.saturation(found, marks)
+    if facts.tuned:
+        drawn |= _tuned_figures(facts.tuned, ends)
     return drawn
+
+
+def _tuned_figures(tuned: Tuned, ends: Sequence[str]) -> dict[str, Figure]:
+    factors = tuned.tried[0].design.factors
+    names = [factor.name for factor in factors]
+    drawn = {
+        "waterfall_tuned.svg": figures.waterfall(tuned.y, names, ends),
+        "ladders_tuned.svg": figures.ladder_plot(tuned.y, names),
+    }
+    if len(names) > 1:
+        drawn["interactions_tuned.svg"] = figures.interaction_plot(tuned.y, names, _levels(factors))
+    return drawn
+
+
+def _levels(factors: Sequence[Factor]) -> list[tuple[str, str]]:
+    return [(factor.shown(0), factor.shown(1)) for factor in factors]

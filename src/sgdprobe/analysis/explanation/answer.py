@@ -10,6 +10,7 @@ from sgdprobe.analysis.explanation.words import (
     linked,
     listing,
     logits,
+    of_all,
     percents,
     points,
 )
@@ -29,7 +30,7 @@ def opening(facts: Facts) -> list[Block]:
         *baseline(facts),
         Text(
             f"Which difference makes which part? `{first}` reaches {start}, `{second}` {end}: "
-            f"a gap of **{points(facts.gap)} points** (n = {facts.design.seeds} seeds, "
+            f"a gap of **{of_all(points(facts.gap))} points** (n = {facts.design.seeds} seeds, "
             f"2^{len(facts.factors)} = {len(facts.design.cells())} cells, all run)."
         ),
         Text(smallest_words(facts)),
@@ -95,14 +96,14 @@ def shares(facts: Facts) -> list[Block]:
         [
             f"`{facts.names[i]}`",
             levels(facts.factors[i]),
-            f"**{points(facts.shares[i])}**",
+            f"**{of_all(points(facts.shares[i]))}**",
             linked(points(alone[i]), facts.design.with_only(i)),
             linked(points(last[i]), facts.design.without(i)),
-            points(main[i]),
+            of_all(points(main[i])),
         ]
         for i in facts.by_share
     ]
-    total = ["sum", "", f"**{points(facts.gap)}**", "", "", ""]
+    total = ["sum", "", f"**{of_all(points(facts.gap))}**", "", "", ""]
     steps = ", ".join(f"{facts.names[i]} {points(facts.shares[i])}" for i in facts.by_share)
     return [
         Heading("Shares of the gap"),
@@ -130,7 +131,7 @@ def told_apart(facts: Facts) -> list[Block]:
     """What the seeds don't decide."""
     lines = [
         f"`{facts.names[i]}` and `{facts.names[j]}` cannot be told apart: their intervals overlap "
-        f"(difference of the shares {points(difference)}"
+        f"(difference of the shares {of_all(points(difference))}"
         f"{', clear only as a paired difference' if difference.is_clear else ''})."
         for i, j, difference in facts.overlapping()
     ]
@@ -148,7 +149,11 @@ def together(facts: Facts) -> list[Block]:
     on_logit = {pair: estimate(v) for pair, v in effects.interactions(facts.logit).items()}
     ordered = sorted(found, key=lambda pair: -abs(found[pair].mean))
     rows = [
-        [f"`{facts.names[i]}` × `{facts.names[j]}`", points(found[i, j]), logits(on_logit[i, j])]
+        [
+            f"`{facts.names[i]}` × `{facts.names[j]}`",
+            of_all(points(found[i, j])),
+            of_all(logits(on_logit[i, j])),
+        ]
         for i, j in ordered
     ]
     blocks: list[Block] = [Heading("What goes together")]
@@ -180,13 +185,19 @@ def scales(
 ) -> list[Block]:
     """The shares on the logit scale, with a word where it tells another story."""
     rows = [
-        [f"`{facts.names[i]}`", points(facts.shares[i]), logits(facts.logit_shares[i])]
+        [
+            f"`{facts.names[i]}`",
+            of_all(points(facts.shares[i])),
+            of_all(logits(facts.logit_shares[i])),
+        ]
         for i in facts.by_share
     ]
-    rows.append(["sum", points(facts.gap), logits(estimate(effects.gap(facts.logit)))])
+    on_scale = logits(estimate(effects.gap(facts.logit)))
+    rows.append(["sum", of_all(points(facts.gap)), of_all(on_scale)])
     words = _order_disagrees(facts) + [
         f"The interaction of `{facts.names[i]}` and `{facts.names[j]}` is a matter of the scale: "
-        f"{points(found[i, j])} points, but {logits(on_logit[i, j])} on the logit scale."
+        f"{of_all(points(found[i, j]))} points, but {of_all(logits(on_logit[i, j]))} on the logit "
+        "scale."
         for i, j in found
         if _sign(found[i, j]) != _sign(on_logit[i, j])
     ]

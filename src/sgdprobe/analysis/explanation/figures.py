@@ -1,16 +1,20 @@
 """The figures of a study."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sgdprobe.analysis import effects
 from sgdprobe.analysis.drawing import BLACK, BLUE, GREY, ORANGE, panels, plain
 from sgdprobe.analysis.effects import Array, estimate
+
+Cell = tuple[int, ...]
 
 MOST_PANELS = 12  # interaction panels that still can be read
 
@@ -43,6 +47,61 @@ def learning_curves(
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel("test accuracy", fontsize=10)
+    return figure
+
+
+def every_cell(curves: Mapping[Cell, Array]) -> Figure:
+    """A small box for each cell; left to right the last half of the factors, downwards the first.
+
+    Each curve : (seeds, epochs). All boxes are drawn into one pair of axes: matplotlib takes
+    seconds to lay out a hundred.
+    """
+    k = len(next(iter(curves)))
+    down = k // 2
+    columns, rows = 2 ** (k - down), 2**down
+    figure = Figure(figsize=(9, 0.95 * rows + 0.1), layout="constrained")
+    axes = figure.subplots()
+    means, bands = [], []
+    for number, (cell, curve) in enumerate(curves.items()):
+        left, base = number % columns, -(number // columns)
+        x = left + np.linspace(0, 0.9, max(curve.shape[1], 2))
+        low, mean, high = (
+            base + 0.7 * np.resize(some, len(x))
+            for some in (curve.min(axis=0), curve.mean(axis=0), curve.max(axis=0))
+        )
+        means.append(np.column_stack([x, mean]))
+        bands.append(np.column_stack([np.append(x, x[::-1]), np.append(low, high[::-1])]))
+        _box(axes, left, base, is_end=len(set(cell)) == 1)
+        words = f"{''.join(map(str, cell))}  {100 * float(curve[:, -1].mean()):.1f} %"
+        axes.text(left, base + 0.74, words, fontsize=7)
+    axes.add_collection(PolyCollection(bands, facecolors=BLUE, alpha=0.3))
+    axes.add_collection(LineCollection(means, colors=BLACK, linewidths=1.1))
+    axes.set(xlim=(-0.05, columns - 0.05), ylim=(1 - rows - 0.05, 0.95))
+    axes.axis("off")
+    return figure
+
+
+def _box(axes: Axes, left: float, base: float, *, is_end: bool) -> None:
+    """The frame of a small curve; that of a recipe stands out."""
+    colour, width = (ORANGE, 2.0) if is_end else (GREY, 0.4)
+    frame = Rectangle((left, base), 0.9, 0.7, fill=False, edgecolor=colour, linewidth=width)
+    axes.add_patch(frame)
+
+
+def saturation(found: Sequence[Array], levels: Sequence[str]) -> Figure:
+    """Each run: how saturated its first layer ended, and what it reached; found : (runs, 2) each.
+
+    levels : what the two arrays are the runs of.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for runs, label, marker, colour in zip(found, levels, "os", (BLACK, ORANGE), strict=True):
+        axes.plot(*runs.T, marker, color=colour, label=label, markersize=5, fillstyle="none")
+    axes.set(xlabel="share of layer 1 that is saturated, at the end", ylabel="test accuracy")
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.legend(fontsize=8, loc="best")
+    plain(axes)
     return figure
 
 
@@ -93,9 +152,11 @@ def interaction_plot(y: Array, names: Sequence[str], levels: Sequence[tuple[str,
         axes.set_xticks((0, 1), ["before", "after"])
         axes.set_xlim(-0.3, 1.3)
         axes.set_title(f"{names[i]}: {' → '.join(levels[i])}", fontsize=8)
-        axes.legend(title=names[j], fontsize=7, title_fontsize=7, loc="best")
+        axes.legend(title=names[j], fontsize=7, title_fontsize=7, loc="upper center", ncols=2)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         plain(axes)
+    low, high = grid[0].get_ylim()  # all share it
+    grid[0].set_ylim(low, high + 0.3 * (high - low))  # room for the legends above the lines
     figure.supylabel("test accuracy", fontsize=10)
     return figure
 

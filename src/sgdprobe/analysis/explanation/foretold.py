@@ -3,7 +3,7 @@
 from sgdprobe.analysis import effects
 from sgdprobe.analysis.document import Block, Heading, Table, Text
 from sgdprobe.analysis.explanation.facts import Facts
-from sgdprobe.analysis.explanation.words import changes_of, linked, percents
+from sgdprobe.analysis.explanation.words import changes_of, linked, of_all, percents
 
 
 def foretold(facts: Facts) -> list[Block]:
@@ -16,7 +16,7 @@ def foretold(facts: Facts) -> list[Block]:
     rows = [
         [
             linked(changes_of(each.cell, facts.factors), each.cell),
-            percents(each.predicted),
+            of_all(percents(each.predicted)),
             f"{100 * each.measured:.2f} %",
             "inside" if each.inside else "outside",
         ]

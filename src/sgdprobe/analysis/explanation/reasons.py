@@ -1,5 +1,6 @@
 """Why: what a network shows on its way, beside what each change does to its result."""
 
+from collections.abc import Sequence
 from itertools import chain
 from math import log
 from typing import TYPE_CHECKING
@@ -12,47 +13,146 @@ from sgdprobe.analysis.explanation.facts import Facts
 from sgdprobe.analysis.explanation.words import linked, percents, points, short
 from sgdprobe.assembly import load_data, updates_and_epochs
 from sgdprobe.explain.design import Cell
+from sgdprobe.settings import Settings
 
 if TYPE_CHECKING:
+    from sgdprobe.explain.signs import Signs
     from sgdprobe.tracking import Evidence
 
 PREFIX = "symptom/"
+SATURATED = f"{PREFIX}saturated_1"
 KINDS = {"saturated": "saturated", "gradient_norm": "gradient"}
 
 
 def reasons(facts: Facts) -> list[Block]:
     """Learning curves, and the symptoms before and after each change."""
-    design, (first, second) = facts.design, facts.ends
-    k = len(facts.factors)
-    rows = [_row(facts, f"`{first}`", design.first, None)]
-    rows += [
-        _row(facts, f"+ `{facts.names[i]}`", design.with_only(i), design.first) for i in range(k)
-    ]
-    rows.append(_row(facts, f"`{second}`", design.second, None))
-    if k > 1:  # with one factor these are the rows above
-        rows += [
-            _row(facts, f"− `{facts.names[i]}`", design.without(i), design.second) for i in range(k)
-        ]
-    headings = [f"{KINDS[_kind(n)]} {n.rpartition('_')[2]}" for n in _symptoms(facts)]
-    return [
+    first, second = facts.ends
+    symptoms = symptoms_of(facts)
+    layers = [f"{KINDS[_kind(n)]} {n.rpartition('_')[2]}" for n in symptoms]
+    changes = _changes(facts)
+    blocks: list[Block] = [
         Heading("Why"),
         Picture(
             "learning_curves.svg",
             f"Test accuracy over epochs, a panel for each factor: {first}, {second}, and {first} "
             "with this one change; how far each gets is in the table below.",
-            f"Mean of {design.seeds} seeds; the bands reach from the lowest seed to the highest.",
+            f"Mean of {facts.design.seeds} seeds; the bands reach from the lowest seed to the "
+            "highest.",
         ),
-        Table(["cell", "test accuracy", "effect, points", "first loss", *headings], rows),
+        Table(
+            ["cell", "test accuracy", "effect, points", "first loss", "last loss (least possible)",
+             "classes never predicted"],
+            [
+                [linked(name, cell), percents(facts.reaches(cell)), _effect(facts, cell, before),
+                 _first_loss(facts, cell), _last_loss(facts, cell),
+                 never_predicted(_signs(facts, cell))]
+                for name, cell, before in changes
+            ],
+        ),
+        Table(
+            ["cell", "effect, points", *layers],
+            [
+                [linked(name, cell), _effect(facts, cell, before),
+                 *(_first_to_last(facts, cell, symptom) for symptom in symptoms)]
+                for name, cell, before in changes
+            ],
+        ),
         Text(_legend(facts)),
+    ]  # fmt: skip
+    return [*blocks, *_against_accuracy(facts)]
+
+
+def _changes(facts: Facts) -> list[tuple[str, Cell, Cell | None]]:
+    """What the tables show: a name, its cell, and the cell that it changes."""
+    design, (first, second) = facts.design, facts.ends
+    names = list(enumerate(facts.names))
+    rows: list[tuple[str, Cell, Cell | None]] = [
+        (f"`{first}`", design.first, None),
+        *((f"+ `{name}`", design.with_only(i), design.first) for i, name in names),
+        (f"`{second}`", design.second, None),
     ]
+    if len(names) > 1:  # with one factor these are the rows above
+        rows += [(f"− `{name}`", design.without(i), design.second) for i, name in names]
+    return rows
 
 
-def _row(facts: Facts, name: str, cell: Cell, before: Cell | None) -> list[str]:
-    effect = "" if before is None else points(estimate(facts.y[cell] - facts.y[before]))
-    losses = [e.first_loss for e in _evidence(facts, cell) if e.first_loss is not None]
-    loss = short(float(np.mean(losses)) if losses else None)
-    signs = [_first_to_last(facts, cell, symptom) for symptom in _symptoms(facts)]
-    return [linked(name, cell), percents(facts.reaches(cell)), effect, loss, *signs]
+def _against_accuracy(facts: Facts) -> list[Block]:
+    """All runs, and all cells: pictures of what the tables leave out."""
+    first, second = facts.ends
+    order = ", ".join(f"`{name}`" for name in facts.names)
+    blocks: list[Block] = [
+        Picture(
+            "every_cell.svg",
+            f"Test accuracy over epochs, a small box for each of the {len(facts.design.cells())} "
+            f"cells, from 0 to 100 %; the last mean is written in each box.",
+            f"Every cell's learning curve, mean and band as above. Digits: {order}; 1 is as in "
+            f"`{second}`. Framed: `{first}` and `{second}`.",
+        )
+    ]
+    if saturation(facts) is not None:
+        top = facts.factors[facts.by_share[0]]
+        blocks.append(
+            Picture(
+                "saturation.svg",
+                "Each run's test accuracy over the share of layer 1 that is saturated at the end, "
+                f"with a mark for each value of {top.name}, {top.shown(0)} and {top.shown(1)}.",
+                f"Every run; marks tell apart `{top.name}`, which has the largest share.",
+            )
+        )
+    return blocks
+
+
+def saturation(facts: Facts) -> tuple[Array, Array] | None:
+    """(runs, 2) share of layer 1 that is saturated, and test accuracy, at the end.
+
+    At both levels of the factor with the largest share; None where no run has such a layer.
+    """
+    top = facts.by_share[0]
+    found: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
+    for run in facts.design.runs():
+        metrics = facts.measured.results[run].metrics
+        if SATURATED in metrics:  # a run that diverged in its first epoch has none
+            pair = metrics[SATURATED], facts.measured.accuracy_of(run)
+            found[run[0][top]].append(pair)
+    first, second = (np.array(pairs).reshape(-1, 2) for pairs in found)
+    return (first, second) if len(first) + len(second) else None
+
+
+def _effect(facts: Facts, cell: Cell, before: Cell | None) -> str:
+    return "" if before is None else points(estimate(facts.y[cell] - facts.y[before]))
+
+
+def _first_loss(facts: Facts, cell: Cell) -> str:
+    losses = [s.first_loss for s in _signs(facts, cell) if s.first_loss is not None]
+    return short(float(np.mean(losses)) if losses else None)
+
+
+def _last_loss(facts: Facts, cell: Cell) -> str:
+    results = [facts.measured.results[cell, seed] for seed in range(facts.design.seeds)]
+    losses = [result.metrics["loss"] for result in results if not result.diverged]
+    least = short(least_loss(facts.design.settings(cell, 0)))
+    return f"{short(float(np.mean(losses)) if losses else None)} ({least})"
+
+
+def least_loss(settings: Settings) -> float | None:
+    """What the loss can't fall below; None where that is not known in closed form.
+
+    A softmax over the batch shares its 1 among the samples: a perfect network gives each 1 / n.
+    """
+    if settings.network.softmax_over == "sample":
+        return 0.0
+    is_entropy = settings.network.loss == "cross_entropy"
+    return log(settings.training.batch_size) if is_entropy else None
+
+
+def never_predicted(signs: "Sequence[Signs]") -> str:
+    """The classes that some of the runs never predict, and how many runs those are."""
+    found = [sign.never_predicted for sign in signs if sign.never_predicted is not None]
+    if not found:
+        return short(None)
+    classes = sorted({one for classes in found for one in classes})
+    runs = sum(bool(classes) for classes in found)
+    return f"{', '.join(map(str, classes))} in {runs} of {len(found)} runs" if classes else "none"
 
 
 def _first_to_last(facts: Facts, cell: Cell, symptom: str) -> str:
@@ -82,7 +182,9 @@ def _legend(facts: Facts) -> str:
         f"prefers no class has ln {data.classes} = {log(data.classes):.3f}{over_batch}. Saturated: "
         "share of a layer's units where hardly any gradient passes; gradient: norm of the loss's "
         "gradient by the layer's weights. Both after the first epoch → after the last, mean over "
-        "the seeds; – where the layer is not there or the run diverged."
+        "the seeds; – where the layer is not there or the run diverged. Last loss: mean over the "
+        "last epoch, in brackets the least that is possible. Never predicted: classes that the "
+        "trained network gives to no test image."
     )
 
 
@@ -90,11 +192,15 @@ def _evidence(facts: Facts, cell: Cell) -> list["Evidence"]:
     return [facts.measured.evidence[cell, seed] for seed in range(facts.design.seeds)]
 
 
+def _signs(facts: Facts, cell: Cell) -> list["Signs"]:
+    return [facts.measured.signs[cell, seed] for seed in range(facts.design.seeds)]
+
+
 def _kind(symptom: str) -> str:
     return symptom.removeprefix(PREFIX).rpartition("_")[0]
 
 
-def _symptoms(facts: Facts) -> list[str]:
+def symptoms_of(facts: Facts) -> list[str]:
     """The symptoms to show, saturation first, layer by layer."""
     series = [evidence.series for evidence in facts.measured.evidence.values()]
     found = {n for n in chain.from_iterable(series) if n.startswith(PREFIX) and _kind(n) in KINDS}

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sgdprobe.analysis.document import Block, Heading, Items, Table, Text
 from sgdprobe.analysis.explanation.facts import Facts
@@ -10,6 +11,9 @@ from sgdprobe.analysis.explanation.words import linked, percents
 from sgdprobe.explain.design import code
 from sgdprobe.explain.measured import Run
 from sgdprobe.settings import shown
+
+if TYPE_CHECKING:
+    from sgdprobe.tracking import Result
 
 UI = "http://127.0.0.1:5000"
 
@@ -24,6 +28,7 @@ COLUMNS = {
     "train_accuracy": "on all training images after the last update, 0 … 1",
     "loss": "mean over the updates of the last epoch",
     "first_loss": "of the first batch before any update; cells within one change of an end",
+    "never_predicted": "classes that the trained network gives to no test image; the same cells",
     "symptom/…": "after the last epoch; the README of the project says what each is",
 }
 
@@ -41,10 +46,10 @@ def table(facts: Facts) -> str:
     return stream.getvalue()
 
 
-def _line(facts: Facts, run: Run, signs: Sequence[str]) -> list[object]:
+def _line(facts: Facts, run: Run, symptoms: Sequence[str]) -> list[object]:
     cell, seed = run
     result = facts.measured.results[run]
-    evidence = facts.measured.evidence.get(run)
+    signs = facts.measured.signs.get(run)
     metrics = [result.metrics.get(name) for name in LAST]
     return [
         code(cell),
@@ -55,9 +60,15 @@ def _line(facts: Facts, run: Run, signs: Sequence[str]) -> list[object]:
         int(result.diverged),
         facts.measured.accuracy_of(run),
         *metrics,
-        evidence.first_loss if evidence else None,
-        *(result.metrics.get(name) for name in signs),
+        signs.first_loss if signs else None,
+        _digits(signs.never_predicted if signs else None),
+        *(result.metrics.get(name) for name in symptoms),
     ]
+
+
+def _digits(classes: tuple[int, ...] | None) -> str | None:
+    """3 5 8; "none" where every class is predicted, nothing where nothing was recorded."""
+    return None if classes is None else " ".join(map(str, classes)) or "none"
 
 
 def method(facts: Facts) -> list[Block]:
@@ -86,20 +97,23 @@ def columns(facts: Facts) -> list[Block]:
     ]
 
 
+def linked_run(result: "Result") -> str:
+    """A run's id, leading to its page in `mlflow ui`."""
+    words = f"{result.run_id[:8]}{' (diverged)' if result.diverged else ''}"
+    return f"[{words}]({UI}{result.page})"
+
+
 def runs(facts: Facts) -> list[Block]:
     """The runs of each cell, where the page's links lead."""
     results, seeds = facts.measured.results, range(facts.design.seeds)
     rows = []
     for cell in facts.design.cells():
-        ids = [
-            f"[{result.run_id[:8]}{' (diverged)' if result.diverged else ''}]({UI}{result.page})"
-            for result in (results[cell, seed] for seed in seeds)
-        ]
+        ids = [linked_run(results[cell, seed]) for seed in seeds]
         levels = [f"`{f.shown(level)}`" for f, level in zip(facts.factors, cell, strict=True)]
         reached = percents(facts.reaches(cell))
         rows.append([linked(code(cell), cell), *levels, reached, " ".join(ids)])
     return [
-        Heading("Runs"),
+        Heading("Runs", place="runs"),
         Text(
             "A row for each cell, its runs in the order of their seeds, from 0. The links open a "
             "run while `mlflow ui` is up. Shares, main effects and interactions are of all rows."

@@ -46,6 +46,16 @@ def linked(text: str, cell: Cell) -> str:
     return f"[{text}](#cell-{code(cell)})"
 
 
+def of_all(text: str) -> str:
+    """The text, leading to all runs: it was computed from every cell."""
+    return f"[{text}](#runs)"
+
+
+def linked_tuned(text: str, cell: Cell, place: int) -> str:
+    """The text, leading to a cell's runs at one value of the tuned setting."""
+    return f"[{text}](#tuned-{code(cell)}-{place})"
+
+
 def changes_of(cell: Cell, factors: Sequence[Factor]) -> str:
     """What a cell changes in the first recipe: `init.scale` and `data.scale`; or nothing."""
     names = [f"`{f.name}`" for f, level in zip(factors, cell, strict=True) if level]

@@ -1,0 +1,90 @@
+"""Every run that a tuning tried: as a CSV file, and as a table of the page."""
+
+import csv
+import io
+
+from sgdprobe.analysis.document import Block, Heading, Table, Text
+from sgdprobe.analysis.effects import estimate
+from sgdprobe.analysis.explanation.facts import Facts
+from sgdprobe.analysis.explanation.runs import COLUMNS, linked_run
+from sgdprobe.analysis.explanation.words import percents
+from sgdprobe.explain.design import code
+from sgdprobe.explain.tuning import Tuned
+from sgdprobe.settings import shown
+
+BEST = "best"
+METRICS = ("validation_accuracy", "test_accuracy", "train_accuracy", "loss")
+OWN = {
+    BEST: "1 where this value is the cell's best by validation_accuracy, mean over the seeds",
+    "validation_accuracy": "on the images held out of training, 0 … 1",
+}
+
+
+def tuned_table(tuned: Tuned) -> str:
+    """tuned.csv: a line for each run, by value, then in the order of the design."""
+    names = [factor.name for factor in tuned.tried[0].design.factors]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    key = tuned.tuning.key
+    writer.writerow(["cell", *names, key, BEST, "seed", "run_id", "diverged", *METRICS])
+    for place, (value, study) in enumerate(zip(tuned.tuning.values, tuned.tried, strict=True)):
+        for cell, seed in study.design.runs():
+            result = study.results[cell, seed]
+            accuracies = (study.accuracy_of((cell, seed), name) for name in METRICS[:2])
+            writer.writerow(
+                [
+                    code(cell),
+                    *(f.shown(level) for f, level in zip(study.design.factors, cell, strict=True)),
+                    shown(value),
+                    int(tuned.chosen[cell] == place),
+                    seed,
+                    result.run_id,
+                    int(result.diverged),
+                    *accuracies,
+                    *(result.metrics.get(name) for name in METRICS[2:]),
+                ]
+            )
+    return stream.getvalue()
+
+
+def tuned_columns(facts: Facts) -> list[Block]:
+    """What the columns of tuned.csv are."""
+    if facts.tuned is None:
+        return []
+    names = [factor.name for factor in facts.tuned.tried[0].design.factors]
+    words = COLUMNS | OWN
+    rows = [
+        ["`cell`", words["cell"]],
+        [f"`{'`, `'.join(names)}`", "the factor's settings in this cell"],
+        [f"`{facts.tuned.tuning.key}`", "the value that was tried"],
+        *([f"`{name}`", words[name]] for name in (BEST, "seed", "run_id", "diverged", *METRICS)),
+    ]
+    return [
+        Heading("tuned.csv"),
+        Text("Every run that the tuning tried, a line each, with its id."),
+        Table(["column", "what it is"], rows),
+    ]
+
+
+def tuned_runs(facts: Facts) -> list[Block]:
+    """The runs of each cell at each value, where the links of the tuned numbers lead."""
+    if facts.tuned is None:
+        return []
+    tuned, rows, places = facts.tuned, [], []
+    for cell in tuned.tried[0].design.cells():
+        for place, study in enumerate(tuned.tried):
+            ids = [linked_run(study.results[cell, seed]) for seed in range(study.design.seeds)]
+            reached = percents(estimate(study.accuracies()[cell]))
+            value = shown(tuned.tuning.values[place])
+            is_best = "best" if tuned.chosen[cell] == place else ""
+            rows.append([code(cell), f"`{value}`", is_best, reached, " ".join(ids)])
+            places.append(f"tuned-{code(cell)}-{place}")
+    names = ", ".join(f"`{factor.name}`" for factor in tuned.tried[0].design.factors)
+    return [
+        Heading("Tuned runs", place="tuned-runs"),
+        Text(
+            f"A row for each cell at each value of `{tuned.tuning.key}`; digits: {names}. The "
+            "numbers of the tuned cells are of the rows that are best."
+        ),
+        Table(["cell", tuned.tuning.key, "", "test accuracy", "runs"], rows, places),
+    ]

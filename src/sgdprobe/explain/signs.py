@@ -1,0 +1,60 @@
+"""What the files of a run tell of how it began and how it ended."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from sgdprobe.assembly import build, load_data, splits
+from sgdprobe.settings import Settings
+
+if TYPE_CHECKING:
+    from sgdprobe.tracking import Result
+
+Params = dict[str, NDArray[np.floating[Any]]]
+
+
+@dataclass(frozen=True)
+class Signs:
+    """None for what was not recorded: a run that diverged leaves no weights.
+
+    first_loss : of the first batch, before any update.
+    never_predicted : the classes that the trained network gives to no test image.
+    """
+
+    first_loss: float | None
+    never_predicted: tuple[int, ...] | None
+
+
+def signs_of(settings: Sequence[Settings], results: "Sequence[Result]") -> Iterator[Signs]:
+    """The signs of each of these runs, from one store. Raises StoreError."""
+    from sgdprobe.tracking.evidence import recorded_arrays
+
+    uri = settings[0].tracking.uri
+    losses = recorded_arrays(uri, results, "losses.npz")
+    weights = recorded_arrays(uri, results, "weights.npz")
+    for one, at_updates, params in zip(settings, losses, weights, strict=True):
+        yield Signs(
+            None if at_updates is None else float(at_updates["loss"][0]),
+            None if params is None else never_predicted(one, dict(params)),
+        )
+
+
+def never_predicted(settings: Settings, params: Params) -> tuple[int, ...]:
+    """The classes that a network with these weights, those of all pixels, gives to no test image.
+
+    Most networks give every class to some image among the first few hundred: then it stops there.
+    """
+    data = load_data(settings)
+    network = build(settings, data, params)
+    never = np.ones(data.classes, bool)
+    # As when its accuracy was counted: one thread, and large weights may overflow.
+    with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"):
+        for x, _ in splits(settings, data).test.chunks():
+            never[network.scores(x).argmax(axis=1)] = False
+            if not never.any():
+                break
+    return tuple(map(int, np.flatnonzero(never)))
