@@ -17,9 +17,10 @@ if __name__ == "__main__":
         help="a sweep, an experiment's name, or last-sweep (the default); "
         "or a run: an id, its beginning, a name, or last",
     )
+    parser.add_argument("--study", help="write a sweep's report to this folder in experiments/")
     parser.add_argument("--uri", help="the MLflow store; default: the one that train.py uses")
     arguments = parser.parse_args()
     with refusals(), interruptible():
         from sgdprobe.analysis.report import report
 
-        raise SystemExit(report(arguments.what, arguments.uri, known_recipes))
+        raise SystemExit(report(arguments.what, arguments.study, arguments.uri, known_recipes))

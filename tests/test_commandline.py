@@ -13,7 +13,8 @@ import yaml
 from hydra._internal.utils import _run_hydra, get_args_parser
 
 from sgdprobe import commandline
-from sgdprobe.commandline import CONF, complete, expand, recipes, refusals
+from sgdprobe.commandline import complete, expand, recipes, refusals
+from sgdprobe.places import CONF
 from sgdprobe.settings import Settings, SettingsError
 
 KNOWN = ["book", "notes", "sweep"]

@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from hydra_plugins.sgdprobe_plugins.composition import Composer, check_keys, plain
-from sgdprobe.commandline import CONF
+from sgdprobe.places import CONF
 from sgdprobe.settings import Settings, SettingsError
 
 CHOICES = [

@@ -12,7 +12,8 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from sgdprobe.commandline import CONF, recipes
+from sgdprobe.commandline import recipes
+from sgdprobe.places import CONF
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

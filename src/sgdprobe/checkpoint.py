@@ -12,14 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from sgdprobe.console import PROJECT_ROOT
 from sgdprobe.nn import Checkpoint, EpochMetrics
 from sgdprobe.nn.functions import Array
 
 # Seconds between two saves: what a crash can cost. Runs that are shorter leave no file.
 INTERVAL = 20.0
-
-CHECKPOINTS = PROJECT_ROOT / "mlruns" / "checkpoints"
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from sgdprobe.places import CONF
 from sgdprobe.refusal import Refusal
 from sgdprobe.settings import SettingsError
-
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
-CONF = PROJECT_ROOT / "conf"
 
 # Hydra's options; a test holds them against Hydra's own parser.
 COMMANDS = {"--run", "-r", "--multirun", "-m", "--cfg", "-c", "--info", "-i"}

@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from sgdprobe.nn import Checkpoint, EpochMetrics
+from sgdprobe.places import PROJECT_ROOT
 from sgdprobe.preflight import Caution
-
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
 def plain_console(file: IO[str] | None = None) -> Console:

@@ -18,10 +18,11 @@ from sgdprobe.assembly import (
     updates_and_epochs,
     whole_params,
 )
-from sgdprobe.checkpoint import CHECKPOINTS, Checkpointer, Standing, restore
+from sgdprobe.checkpoint import Checkpointer, Standing, restore
 from sgdprobe.data import Dataset
 from sgdprobe.machine import Machine
 from sgdprobe.nn import Checkpoint, EpochMetrics, Network, train
+from sgdprobe.places import CHECKPOINTS
 from sgdprobe.preflight import Caution, preflight
 from sgdprobe.proof import numbers, provenance, weights_hash
 from sgdprobe.settings import Settings

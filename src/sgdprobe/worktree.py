@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sgdprobe.console import PROJECT_ROOT
+from sgdprobe.places import PROJECT_ROOT
 from sgdprobe.refusal import Refusal
 
 

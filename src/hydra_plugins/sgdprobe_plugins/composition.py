@@ -16,7 +16,8 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from sgdprobe.commandline import CONF, recipes
+from sgdprobe.commandline import recipes
+from sgdprobe.places import CONF
 from sgdprobe.settings import Settings, SettingsError, refuse, unknown
 
 GROUPS = {path.name for path in CONF.iterdir() if path.is_dir()}

@@ -1,4 +1,4 @@
-"""A page as a list of blocks, written once and rendered as Markdown and as one HTML file.
+"""A report: blocks, rendered as Markdown and as one HTML file, with figures and tables beside them.
 
 Inline, in every text: `code`, **strong**, [words](address). An address that begins with # is a
 place in the HTML page; Markdown links to cells.csv instead, or for #tuned-… to tuned.csv, where the
@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
+PAGE, README = "index.html", "README.md"
 RUNS_FILE = "cells.csv"
 TUNED_FILE = "tuned.csv"
 OF_ALL = ("#runs", "#tuned-runs")
@@ -81,6 +83,29 @@ class Picture:
 
 
 Block = Heading | Text | Items | Table | Picture
+
+
+def write_report(
+    folder: Path,
+    page: Sequence[Block],
+    readme: Sequence[Block],
+    tables: Mapping[str, str],
+    images: Mapping[str, bytes],
+) -> list[Path]:
+    """Write both forms and what lies beside them; the files, the page first.
+
+    tables : CSV by file name; images : SVG by file name.
+    """
+    files = {
+        PAGE: html(page, images).encode(),
+        README: markdown(readme).encode(),
+        **{name: text.encode() for name, text in tables.items()},
+        **images,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in files]
 
 
 def markdown(blocks: Sequence[Block]) -> str:

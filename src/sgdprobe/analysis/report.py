@@ -10,7 +10,8 @@ from urllib.parse import quote
 from sgdprobe.analysis.figures import learning_curve, loss_at_every_update
 from sgdprobe.analysis.sweep import write
 from sgdprobe.analysis.sweep.facts import Facts
-from sgdprobe.console import PROJECT_ROOT, epoch_table
+from sgdprobe.console import epoch_table
+from sgdprobe.places import REPORTS, study_folder
 from sgdprobe.settings import Settings, SettingsError
 from sgdprobe.tracking import (
     find_run,
@@ -21,21 +22,27 @@ from sgdprobe.tracking import (
     runs_of,
 )
 
-REPORTS = PROJECT_ROOT / "mlruns" / "reports"
 NEWEST = "last-sweep"
 
 
-def report(word: str, uri: str | None, known: Callable[[], Mapping[str, Settings]]) -> int:
+def report(
+    word: str, study: str | None, uri: str | None, known: Callable[[], Mapping[str, Settings]]
+) -> int:
     """Report what `word` names: a sweep, an experiment, or one run.
 
-    Raises SettingsError if it names nothing of ours.
+    study : the folder in experiments/ for a sweep's report; None: one under mlruns/reports.
+
+    Raises Refusal if the word names nothing of ours, or a run where there is a study.
     """
+    folder = None if study is None else study_folder(study)
     if word == NEWEST:
         newest = newest_sweep(uri)
         if newest is None:
             raise SettingsError("the store holds no sweep yet; report.py last draws the last run")
         word = newest
-    page = None if word == "last" else report_sweep(word, uri, known)
+    page = None if word == "last" else report_sweep(word, folder, uri, known)
+    if page is None and study is not None:
+        raise SettingsError(f"--study {study} is for a sweep or an experiment, not for {word}")
     if page is None:
         return report_run(word, uri)
     print(page)
@@ -44,13 +51,16 @@ def report(word: str, uri: str | None, known: Callable[[], Mapping[str, Settings
 
 
 def report_sweep(
-    word: str, uri: str | None, known: Callable[[], Mapping[str, Settings]]
+    word: str,
+    folder: Path | None,
+    uri: str | None,
+    known: Callable[[], Mapping[str, Settings]],
 ) -> Path | None:
     """Write the report of a sweep or an experiment; None if there is no such thing."""
     runs = runs_of(uri, word)
     if not runs:
         return None
-    return write(Facts.of(word, runs, known()), REPORTS / quote(word, safe=""))
+    return write(Facts.of(word, runs, known()), folder or REPORTS / quote(word, safe=""))
 
 
 def report_run(word: str, uri: str | None) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
+from sgdprobe.places import study_folder
 from sgdprobe.refusal import Refusal
 from sgdprobe.settings import Settings, unknown
 
@@ -131,8 +132,8 @@ def _check(given: argparse.Namespace) -> None:
         _check_tune(word)
     if len(given.tune) > 1:
         raise Refusal(f"--tune {given.tune[1]}: only one setting is tuned at a time")
-    if given.study and not re.fullmatch(r"\w[\w.-]*", given.study):
-        raise Refusal(f"--study must be a folder's name; got {given.study!r}")
+    if given.study:
+        study_folder(given.study)
 
 
 def _check_tune(word: str) -> None:

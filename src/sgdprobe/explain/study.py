@@ -8,20 +8,19 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from sgdprobe.assembly import load_data
-from sgdprobe.console import PROJECT_ROOT, duration
+from sgdprobe.console import duration
 from sgdprobe.explain.design import Design, changed, code, plan_of
 from sgdprobe.explain.estimate import seconds_of_study
 from sgdprobe.explain.factors import Factor, compare, narrow
 from sgdprobe.explain.measured import Measured, Run, collect, keys_of
 from sgdprobe.explain.request import Request
 from sgdprobe.explain.tuning import Tuned, Tuning, tuning_of
+from sgdprobe.places import study_folder
 from sgdprobe.refusal import Refusal
 from sgdprobe.settings import Settings, shown
 
 if TYPE_CHECKING:
     from sgdprobe.tracking import Result
-
-EXPERIMENTS = PROJECT_ROOT / "experiments"
 
 # Each factor more doubles the runs: what a person expects ends here, by whatever way it is passed.
 MANY_FACTORS = 7
@@ -97,7 +96,7 @@ def explain(
     measured, tuned = _results(study, recorded)
     from sgdprobe.analysis.explanation import verdict, write
 
-    files = write(measured, EXPERIMENTS / request.study, tuned)
+    files = write(measured, study_folder(request.study), tuned)
     print(*verdict(measured, tuned), *files, sep="\n")
     return _keep(measured, files[0])
 

@@ -105,7 +105,7 @@ def tell_report(
     uri = next(iter(stores)).uri
     try:
         add_to_sweep(uri, plan.sweep, before)
-        page = report_sweep(plan.sweep, uri, lambda: known)
+        page = report_sweep(plan.sweep, None, uri, lambda: known)
     except (OSError, StoreError) as error:  # such as a full disk; the runs are recorded
         console.print(f"no report: {error}", soft_wrap=True)
         return

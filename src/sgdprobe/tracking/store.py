@@ -20,10 +20,9 @@ from mlflow.version import VERSION
 from sqlalchemy import Engine, NullPool, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from sgdprobe.places import PROJECT_ROOT, STORE
 from sgdprobe.refusal import Refusal
 from sgdprobe.tracking.processes import is_dead
-
-PROJECT_ROOT = Path(__file__).resolve().parents[3]
 
 # What MLflow says of a store of another version, and the versions that it knows.
 SCHEMA = re.compile(r"found version (\w+)")
@@ -82,7 +81,7 @@ class Store:
 
 def default_uri() -> str:
     """MLflow's own default for someone who stands at the project's root, from anywhere."""
-    return f"sqlite:///{PROJECT_ROOT / 'mlflow.db'}"
+    return f"sqlite:///{STORE}"
 
 
 def store_uri(uri: str | None) -> str:

@@ -6,7 +6,7 @@ from textwrap import wrap
 
 from matplotlib.figure import Figure
 
-from sgdprobe.analysis.document import RUNS_FILE, TUNED_FILE, html, markdown
+from sgdprobe.analysis.document import RUNS_FILE, TUNED_FILE, write_report
 from sgdprobe.analysis.drawing import svg
 from sgdprobe.analysis.explanation import figures
 from sgdprobe.analysis.explanation.answer import ladders, opening, shares, together
@@ -21,7 +21,6 @@ from sgdprobe.explain.factors import Factor
 from sgdprobe.explain.measured import Measured
 from sgdprobe.explain.tuning import Tuned
 
-PAGE = "index.html"
 COLUMNS = 80
 
 
@@ -74,17 +73,13 @@ def write(measured: Measured, folder: Path, tuned: Tuned | None = None) -> list[
         *foretold(facts),
         *method(facts),
     ]
-    files = {
-        PAGE: html([*body, *runs(facts), *tuned_runs(facts)], images).encode(),
-        "README.md": markdown([*body, *columns(facts), *tuned_columns(facts)]).encode(),
-        RUNS_FILE: table(facts).encode(),
-        **({TUNED_FILE: tuned_table(tuned).encode()} if tuned else {}),
-        **images,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    return [folder / name for name in files]
+    return write_report(
+        folder,
+        page=[*body, *runs(facts), *tuned_runs(facts)],
+        readme=[*body, *columns(facts), *tuned_columns(facts)],
+        tables={RUNS_FILE: table(facts)} | ({TUNED_FILE: tuned_table(tuned)} if tuned else {}),
+        images=images,
+    )
 
 
 def _figures(facts: Facts) -> dict[str, Figure]:

@@ -1,17 +1,15 @@
-"""The report of a sweep: one HTML page, its figures, a file with all runs."""
+"""The report of a sweep: one HTML page, README.md, their figures, a file with all runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sgdprobe.analysis.document import RUNS_FILE, Block, html
+from sgdprobe.analysis.document import RUNS_FILE, Block, write_report
 from sgdprobe.analysis.drawing import svg
 from sgdprobe.analysis.sweep import figures, page
 from sgdprobe.analysis.sweep.facts import SATURATED, Facts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-PAGE = "index.html"
 
 
 def write(facts: Facts, folder: Path) -> Path:
@@ -28,14 +26,12 @@ def write(facts: Facts, folder: Path) -> Path:
     if facts.has_map and any(SATURATED in run.metrics for run in facts.runs):
         drawn[page.SATURATION] = figures.saturation(facts)
         parts += page.saturation(facts)
-    parts += [*page.warnings(facts), *page.cells(facts), *page.columns(facts)]
-    images = {name: svg(figure) for name, figure in drawn.items()}
-    files = {
-        PAGE: html(parts, images).encode(),
-        RUNS_FILE: page.table(facts).encode(),
-        **images,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    return folder / PAGE
+    parts += page.warnings(facts)
+    written, *_ = write_report(
+        folder,
+        page=[*parts, *page.cells(facts), *page.columns(facts)],
+        readme=[*parts, *page.columns(facts)],
+        tables={RUNS_FILE: page.table(facts)},
+        images={name: svg(figure) for name, figure in drawn.items()},
+    )
+    return written

@@ -34,13 +34,14 @@ COLUMNS = {
 def opening(facts: Facts) -> list[Block]:
     """What was run and how far it got, in a few lines."""
     experiments = sorted({run.tags.get("recipe", "") for run in facts.runs})
+    commands = sorted({f"`{run.tags.get('mlflow.source.name', '')}`" for run in facts.runs})
     sources = {run.tags.get("source_hash", "") for run in facts.runs}
     axes = listing([f"`{axis}`" for axis in facts.axes]) or "nothing but the seed"
     blocks: list[Block] = [
         Heading(f"{listing(experiments)}: {facts.name}", 1),
         Text(
             f"{len(facts.runs)} runs in {len(facts.cells)} cells: {facts.states}. What varies: "
-            f"{axes}; all runs are in [`{RUNS_FILE}`](#columns) and in [the last table](#cell-1)."
+            f"{axes}; all runs are in [`{RUNS_FILE}`](#columns). Made by {listing(commands)}."
         ),
     ]
     ranked = [cell for cell in facts.ranked if facts.finished(cell)]
