@@ -47,6 +47,14 @@ def test_interval_by_hand() -> None:
     assert 2 - found.low == pytest.approx(found.high - 2)
 
 
+def test_bootstrap_by_hand() -> None:
+    # Two seeds drawn twice: the mean is 0, 1/2 and 1 in 1, 2 and 1 of 4 draws; so both tails of
+    # 2.5 % are the seeds themselves. The second statistic is 10 less, draw by draw.
+    first, second = effects.bootstrap(np.array([[0.0, 1.0], [-10.0, -9.0]]))
+    assert first == Estimate(0.5, 0.0, 1.0)
+    assert second == Estimate(-9.5, -10.0, -9.0)
+
+
 @pytest.mark.parametrize(
     ("within", "expected"),
     [

@@ -308,6 +308,10 @@ REFUSED: list[tuple[list[str], str]] = [
         ["notes", "book", *TUNE, "--with", "data.validation=1,2"],
         "--tune training.learning_rate=0.01,0.1: data.validation is a difference",
     ),
+    (
+        ["notes", "book", *TUNE, "--fix", "data.validation=60", "--no-run"],
+        "640 of 640 runs are missing or failed, in 00000 at training.learning_rate=0.01, ",
+    ),
     (["notes", "book", "--study", "../x"], "--study must be a folder's name"),
     (["notes", "book", "--no-run"], "640 of 640 runs are missing or failed, in 000000, 000001,"),
     (

@@ -22,6 +22,7 @@ Array = NDArray[np.floating[Any]]
 Cell = tuple[int, ...]
 
 LEVEL = 0.95
+DRAWS = 9999  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,20 @@ def half_width(values: Array) -> Array:
     n = values.shape[-1]
     spread: Array = np.std(values, axis=-1, ddof=1)
     return np.asarray(spread * student_t(n) / np.sqrt(n))
+
+
+def bootstrap(values: Array) -> list[Estimate]:
+    """Means of (m, n) paired values and their percentile intervals over DRAWS of the n seeds.
+
+    All m share the draws, which are always the same ones.
+    """
+    n = values.shape[-1]
+    picks = np.random.default_rng(0).integers(0, n, (DRAWS, n))
+    tails = (1 - LEVEL) / 2, (1 + LEVEL) / 2
+    return [
+        Estimate(float(one.mean()), *map(float, np.quantile(one[picks].mean(axis=1), tails)))
+        for one in values
+    ]
 
 
 def student_t(n: int) -> float:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from sgdprobe.assembly import build, load_data, splits
 from sgdprobe.settings import Settings
@@ -52,9 +53,18 @@ def never_predicted(settings: Settings, params: Params) -> tuple[int, ...]:
     network = build(settings, data, params)
     never = np.ones(data.classes, bool)
     # As when its accuracy was counted: one thread, and large weights may overflow.
-    with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"):
+    with (
+        _libraries().limit(limits=1, user_api="blas"),
+        np.errstate(over="ignore", invalid="ignore"),
+    ):
         for x, _ in splits(settings, data).test.chunks():
             never[network.scores(x).argmax(axis=1)] = False
             if not never.any():
                 break
     return tuple(map(int, np.flatnonzero(never)))
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Which BLAS is loaded: to find that out takes as long as a network on its first images."""
+    return ThreadpoolController()

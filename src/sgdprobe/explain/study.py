@@ -47,8 +47,8 @@ class Study:
 
     @property
     def count(self) -> int:
-        """How many runs there are, recorded or not."""
-        return sum(map(len, self.keys))
+        """How many runs there are, recorded or not; one that serves twice counts once."""
+        return len({key for keys in self.keys for key in keys.values()})
 
     @property
     def words(self) -> str:
@@ -59,7 +59,8 @@ class Study:
             cells = f"2^{len(self.tuning.designs[0].factors)} cells"
             values = f"{len(self.tuning.values)} values of {self.tuning.key}"
             said = f"{said} + {cells} × {values} × {seeds} seeds"
-        return f"{said} = {self.count} runs"
+        shared = sum(map(len, self.keys)) - self.count
+        return f"{said}{f', {shared} of them shared,' if shared else ''} = {self.count} runs"
 
     def recorded(self) -> "dict[str, Result]":
         """The results that the store holds already, by key."""
@@ -69,13 +70,14 @@ class Study:
         return recorded_results(self.design.base.tracking.uri, keys)
 
     def missing(self, recorded: "Mapping[str, Result]") -> list[tuple[Design, Run]]:
-        """The runs without a result."""
-        return [
-            (design, run)
+        """The runs without a result, each once."""
+        found = {
+            key: (design, run)
             for design, keys in zip(self.designs, self.keys, strict=True)
             for run, key in keys.items()
             if key not in recorded
-        ]
+        }
+        return list(found.values())
 
 
 def explain(

@@ -12,6 +12,7 @@ from sgdprobe.analysis.explanation import figures
 from sgdprobe.analysis.explanation.answer import ladders, opening, shares, together
 from sgdprobe.analysis.explanation.facts import Facts
 from sgdprobe.analysis.explanation.foretold import foretold
+from sgdprobe.analysis.explanation.intervals import intervals
 from sgdprobe.analysis.explanation.reasons import curves, reasons, saturation
 from sgdprobe.analysis.explanation.runs import columns, method, runs, table
 from sgdprobe.analysis.explanation.tuned import at_best_value, best_shares
@@ -72,6 +73,7 @@ def write(measured: Measured, folder: Path, tuned: Tuned | None = None) -> list[
         *reasons(facts),
         *foretold(facts),
         *method(facts),
+        *intervals(facts),
     ]
     return write_report(
         folder,

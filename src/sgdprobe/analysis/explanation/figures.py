@@ -16,6 +16,7 @@ from sgdprobe.analysis.effects import Array, estimate
 
 Cell = tuple[int, ...]
 
+MOST_ACROSS = 3  # factors along a row of small boxes that still have room for their words
 MOST_PANELS = 12  # interaction panels that still can be read
 
 
@@ -51,14 +52,14 @@ def learning_curves(
 
 
 def every_cell(curves: Mapping[Cell, Array]) -> Figure:
-    """A small box for each cell; left to right the last half of the factors, downwards the first.
+    """A small box for each cell; left to right the last factors, as many as fit, downwards others.
 
     Each curve : (seeds, epochs). All boxes are drawn into one pair of axes: matplotlib takes
     seconds to lay out a hundred.
     """
     k = len(next(iter(curves)))
-    down = k // 2
-    columns, rows = 2 ** (k - down), 2**down
+    across = min(k - k // 2, MOST_ACROSS)
+    columns, rows = 2**across, 2 ** (k - across)
     figure = Figure(figsize=(9, 0.95 * rows + 0.1), layout="constrained")
     axes = figure.subplots()
     means, bands = [], []
@@ -192,12 +193,15 @@ def ladder_plot(y: Array, names: Sequence[str]) -> Figure:
 
 def _lattice(axes: Axes, mean: Array) -> None:
     """Every cell at its number of changes, joined to those with one change more."""
-    for cell in product((0, 1), repeat=mean.ndim):
-        for i in (i for i, level in enumerate(cell) if not level):
-            following = (*cell[:i], 1, *cell[i + 1 :])
-            steps, values = [sum(cell), sum(following)], [mean[cell], mean[following]]
-            axes.plot(steps, values, color=GREY, linewidth=0.7)
-            axes.plot(steps, values, ".", color=BLACK)
+    places = {cell: (sum(cell), mean[cell]) for cell in product((0, 1), repeat=mean.ndim)}
+    steps = [
+        (place, places[(*cell[:i], 1, *cell[i + 1 :])])
+        for cell, place in places.items()
+        for i in range(mean.ndim)
+        if not cell[i]
+    ]
+    axes.add_collection(LineCollection(steps, colors=GREY, linewidths=0.7))
+    axes.plot(*zip(*places.values(), strict=True), ".", color=BLACK)
     axes.set(xlabel="changes made", ylabel="test accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))

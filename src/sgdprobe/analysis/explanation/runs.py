@@ -110,16 +110,18 @@ def runs(facts: Facts) -> list[Block]:
     for cell in facts.design.cells():
         ids = [linked_run(results[cell, seed]) for seed in seeds]
         levels = [f"`{f.shown(level)}`" for f, level in zip(facts.factors, cell, strict=True)]
+        settings = " · ".join(levels)
         reached = percents(facts.reaches(cell))
-        rows.append([linked(code(cell), cell), *levels, reached, " ".join(ids)])
+        rows.append([linked(code(cell), cell), settings, reached, " ".join(ids)])
     return [
         Heading("Runs", place="runs"),
         Text(
-            "A row for each cell, its runs in the order of their seeds, from 0. The links open a "
-            "run while `mlflow ui` is up. Shares, main effects and interactions are of all rows."
+            f"A row for each cell, its runs in the order of their seeds, from 0. Settings and "
+            f"digits are of `{'`, `'.join(facts.names)}`. The links open a run while `mlflow ui` "
+            "is up. Shares, main effects and interactions are of all rows."
         ),
         Table(
-            ["cell", *facts.names, "test accuracy", "runs"],
+            ["cell", "settings", "test accuracy", "runs"],
             rows,
             [f"cell-{code(cell)}" for cell in facts.design.cells()],
         ),

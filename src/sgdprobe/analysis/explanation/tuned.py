@@ -107,7 +107,8 @@ def _smallest(facts: Facts) -> str:
 def _shares(facts: Facts, tuned: Tuned) -> list[Block]:
     names, own = _names(tuned), effects.shapley(facts.y)
     best = effects.shapley(tuned.y)
-    by_share = sorted(range(len(names)), key=lambda i: -abs(float(best[i].mean())))
+    direction = np.sign(effects.gap(tuned.y).mean()) or 1.0
+    by_share = sorted(range(len(names)), key=lambda i: -direction * float(best[i].mean()))
     rows = []
     for i in by_share:
         before = own[facts.names.index(names[i])]
