@@ -32,7 +32,7 @@ class Signs:
 
 def signs_of(settings: Sequence[Settings], results: "Sequence[Result]") -> Iterator[Signs]:
     """The signs of each of these runs, from one store. Raises StoreError."""
-    from sgdprobe.tracking.evidence import recorded_arrays
+    from sgdprobe.tracking.artifacts import recorded_arrays
 
     uri = settings[0].tracking.uri
     losses = recorded_arrays(uri, results, "losses.npz")

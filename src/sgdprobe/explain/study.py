@@ -173,7 +173,7 @@ def _keep(measured: Measured, page: Path) -> int:
     """Keep the page in the store too, with the first recipe's first run. Returns the exit code."""
     from sgdprobe.analysis.explanation.runs import UI
     from sgdprobe.tracking import StoreError
-    from sgdprobe.tracking.evidence import keep_page
+    from sgdprobe.tracking.artifacts import keep_page
 
     design = measured.design
     run = measured.results[design.first, 0]

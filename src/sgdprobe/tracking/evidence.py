@@ -4,24 +4,16 @@ A database is asked directly: MLflow's own search and histories take a minute fo
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from urllib.parse import unquote, urlsplit
 
-import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from sgdprobe.nn import DivergedError
-from sgdprobe.nn.functions import Array
 from sgdprobe.tracking.provenance import source_hash
 from sgdprobe.tracking.results import ask
 from sgdprobe.tracking.store import (
     MissingStore,
-    at_root,
     is_database,
     read_store,
     store_uri,
@@ -43,7 +35,6 @@ SERIES = """
     SELECT run_uuid, key, value FROM metrics
     WHERE run_uuid IN :values AND (key = 'test_accuracy' OR key LIKE 'symptom/%') ORDER BY step
 """
-PLACES = "SELECT run_uuid, artifact_uri FROM runs WHERE run_uuid IN :values"
 
 
 @dataclass(frozen=True)
@@ -149,55 +140,3 @@ def _histories(client: MlflowClient, result: Result) -> dict[str, list[float]]:
         name: [point.value for point in sorted(found, key=lambda point: point.step)]
         for name, found in points.items()
     }
-
-
-def recorded_arrays(
-    uri: str | None, results: Sequence[Result], name: str
-) -> Iterator[Mapping[str, Array] | None]:
-    """The arrays that each of these runs left in a file, or None where it left none.
-
-    Raises StoreError.
-    """
-    client, uri = read_store(uri), store_uri(uri)
-    ids = [result.run_id for result in results]
-    with usable(uri), at_root(uri):
-        places = dict(map(tuple, ask(uri, PLACES, ids))) if is_database(uri) else {}
-        folders = {run_id: _folder(place) for run_id, place in places.items()}
-    with TemporaryDirectory() as fetched:
-        for run_id in ids:
-            folder = folders.get(run_id) or _fetch(client, run_id, name, Path(fetched))
-            yield _arrays(folder / name)
-
-
-def keep_page(uri: str | None, result: Result, page: Path, study: str) -> str:
-    """Keep a study's page as an artifact of one of its runs; the address of that run's artifacts.
-
-    It gets no run of its own: that would be an empty row among those that are compared, and the
-    newest run of the store. A page that was kept before is replaced. Raises StoreError.
-    """
-    client, uri = read_store(uri), store_uri(uri)
-    with usable(uri), at_root(uri):
-        client.log_artifact(result.run_id, str(page), study)
-    return f"{result.page}/artifacts"
-
-
-def _folder(place: str) -> Path | None:
-    """The folder that an artifact URI names on this machine; None if it is elsewhere."""
-    parts = urlsplit(place)
-    return Path(unquote(parts.path)).resolve() if parts.scheme in ("", "file") else None
-
-
-def _fetch(client: MlflowClient, run_id: str, name: str, folder: Path) -> Path:
-    """A folder of the run's own, with the file in it if there is one."""
-    own = folder / run_id
-    own.mkdir()
-    with suppress(MlflowException):
-        client.download_artifacts(run_id, name, str(own))
-    return own
-
-
-def _arrays(path: Path) -> Mapping[str, Array] | None:
-    if not path.exists():
-        return None
-    with np.load(path, allow_pickle=False) as content:
-        return dict(content)
