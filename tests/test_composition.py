@@ -120,6 +120,21 @@ def test_one_job_does_not_leak_into_the_next(composer: Composer) -> None:
     assert second == by_hydra(["experiment=notes"])
 
 
+def test_jobs_that_share_their_keys_have_their_own_values(composer: Composer) -> None:
+    words = [
+        ["experiment=notes", f"seed={seed}", f"network.hidden={hidden}"]
+        for seed, hidden in ((1, "[50,100]"), (2, "[7]"), (3, "[]"), (1, "[50,100]"))
+    ]
+    jobs = [composer.job(each)[0] for each in words]
+    assert [(job.seed, job.network.hidden) for job in jobs] == [
+        (1, (50, 100)),
+        (2, (7,)),
+        (3, ()),
+        (1, (50, 100)),
+    ]
+    assert jobs == [by_hydra(each) for each in words]
+
+
 def test_recipe_of_a_job(composer: Composer) -> None:
     assert [composer.job(words)[1] for words in ([], ["experiment=book"])] == [None, "book"]
 

@@ -278,6 +278,48 @@ def test_the_sweep_goes_on_without_the_job_that_loses_its_worker_twice(
     assert "Traceback" not in bereaved.stderr
 
 
+SCALES = [f"{tenths / 10:g}" for tenths in range(1, 18)]
+
+
+def test_of_36_runs_two_diverge_and_one_worker_is_killed(
+    start: Callable[..., Popen[str]], runs: "Runs", points: "Points", new_store: Callable[[], str]
+) -> None:
+    uri = new_store()
+    process = start(
+        *("-m", "sweep", "training.learning_rate=1", "training.iterations=50"),
+        *(f"init.scale=1e300,{','.join(SCALES)}", "network.hidden=[50],[100]", "sweep.n_jobs=2"),
+        MLFLOW_TRACKING_URI=uri,
+    )
+
+    def under_way() -> "list[Run]":
+        found = [run for run in runs(uri) if run.data.params.get("init.scale") in SCALES]
+        begun = [run for run in found if run.info.status == "RUNNING"]
+        return begun if len(found) > 5 else []
+
+    until(lambda: bool(under_way()) or process.poll() is not None, "a run in the middle")
+    victim = under_way()[0]
+    os.kill(int(victim.data.tags["pid"]), signal.SIGKILL)
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == 1
+    assert "Traceback" not in out + err
+    assert ": 34 done, 2 failed, 0 done before, 0 left, in " in out
+    culprits = {f"scale=1e+300 {hidden} seed=0" for hidden in ("[50]", "[100]")}
+    told = [line for line in out.splitlines() if "FAILED DivergedError: " in line]
+    assert {line.split("  ")[1] for line in told} == culprits
+    ends: dict[str, list[str]] = {}
+    for run in runs(uri):
+        ends.setdefault(str(run.info.run_name), []).append(run.info.status)
+        if run.info.status == "FINISHED":
+            steps = [step for step, _ in points(uri, run)["loss"]]
+            assert steps == [*range(1, 11)], "every epoch is there, once"
+    cells = {f"scale={scale} {hidden} seed=0" for scale in SCALES for hidden in ("[50]", "[100]")}
+    assert {name: end.count("FINISHED") for name, end in ends.items()} == dict.fromkeys(
+        cells, 1
+    ) | dict.fromkeys(culprits, 0)
+    assert {name for name, end in ends.items() if "FAILED" in end} == culprits
+    assert 1 <= sum(end.count("KILLED") for end in ends.values()) <= 2, "both workers are replaced"
+
+
 @pytest.fixture(scope="module")
 def interrupted(
     start: Callable[..., Popen[str]], runs: "Runs", new_store: Callable[[], str]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -21,6 +20,7 @@ from sgdprobe.places import CONF
 from sgdprobe.settings import Settings, SettingsError, refuse, unknown
 
 GROUPS = {path.name for path in CONF.iterdir() if path.is_dir()}
+KEYS = frozenset(Settings().flat())
 
 
 def check_words(arguments: Sequence[str]) -> None:
@@ -99,7 +99,9 @@ class Composer:
     """Composes the settings of many jobs that share a master configuration.
 
     Hydra takes 60 ms to compose; a job that differs from another only in values need not be
-    composed again: its values are put into a copy, before references such as ${seed} are followed.
+    composed again: its values take the place of the other's, before references such as ${seed} are
+    followed. Jobs share a configuration only if they give the same keys values, so that none is
+    left with another's.
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
@@ -109,16 +111,15 @@ class Composer:
 
     def job(self, overrides: Sequence[str]) -> tuple[Settings, str | None]:
         """The settings under these overrides, and the recipe's name. Raises SettingsError."""
-        values = [word for word in overrides if _sets_a_value(word)]
-        others = tuple(word for word in overrides if not _sets_a_value(word))
-        if others not in self._bases:
-            composed = self.loader.load_sweep_config(self._master, list(others))
-            self._bases[others] = _ours(composed), recipe_of(composed.hydra)
-        base, recipe = self._bases[others]
-        config = deepcopy(base)
-        for word in values:
-            override = _parsed(word)
-            OmegaConf.update(config, override.key_or_group, override.value())
+        values = [_parsed(word) for word in overrides if _sets_a_value(word)]
+        others = [word for word in overrides if not _sets_a_value(word)]
+        alike = (*others, *(value.key_or_group for value in values))
+        if alike not in self._bases:
+            composed = self.loader.load_sweep_config(self._master, others)
+            self._bases[alike] = _ours(composed), recipe_of(composed.hydra)
+        config, recipe = self._bases[alike]
+        for value in values:
+            OmegaConf.update(config, value.key_or_group, value.value(), merge=False)
         return Settings.of(_resolved(config)), recipe
 
     def recipes(self) -> dict[str, Settings]:
@@ -155,4 +156,4 @@ def _parsed(word: str) -> Override:
 def _sets_a_value(word: str) -> bool:
     """Whether a word only gives a setting another value: no group, and not + or ~."""
     key = word.partition("=")[0].removeprefix("++")
-    return key in Settings().flat()
+    return key in KEYS
