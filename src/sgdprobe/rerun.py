@@ -135,7 +135,7 @@ def _fanned_out(
     verdicts: Judged = {}
     try:
         with SweepProgress(len(tasks), CONSOLE) as progress:
-            for outcome in fan_out(tasks, sweep, label):
+            for outcome in fan_out(tasks, sweep, label, progress.tell):
                 progress.add(outcome)
                 record = known[outcome.job.tags["rerun_of"]]
                 verdict = _judge(record, outcome, stores[outcome.job.name])

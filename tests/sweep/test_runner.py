@@ -275,6 +275,8 @@ def test_the_sweep_goes_on_without_the_job_that_loses_its_worker_twice(
         assert set(ends[iterations]) <= {"FINISHED", "KILLED"}, ends
     assert bereaved.returncode == 1
     assert ": 3 done, 1 failed, " in bereaved.stdout
+    given_up = "1000000 seed=0  KILLED under way at 2 deaths of workers, and given up"
+    assert given_up in bereaved.stdout
     assert "Traceback" not in bereaved.stderr
 
 
@@ -306,6 +308,9 @@ def test_of_36_runs_two_diverge_and_one_worker_is_killed(
     culprits = {f"scale=1e+300 {hidden} seed=0" for hidden in ("[50]", "[100]")}
     told = [line for line in out.splitlines() if "FAILED DivergedError: " in line]
     assert {line.split("  ")[1] for line in told} == culprits
+    (death,) = [line for line in out.splitlines() if line.startswith("a worker died (")]
+    assert "SIGKILL(-9)" in death
+    assert str(victim.info.run_name) in death
     ends: dict[str, list[str]] = {}
     for run in runs(uri):
         ends.setdefault(str(run.info.run_name), []).append(run.info.status)

@@ -76,6 +76,10 @@ class SweepProgress:
         self.console.print(f"{number}  {outcome.job.name}  {result}", soft_wrap=True)
         self._bar.update(self._task, completed=len(self.outcomes), description=self._state())
 
+    def tell(self, line: str) -> None:
+        """Show a line about something that happened to the sweep."""
+        self.console.print(line, soft_wrap=True)
+
     def _state(self) -> str:
         made = sum(not outcome.earlier for outcome in self.outcomes)
         if not made:

@@ -69,7 +69,7 @@ def _run(
 
     settings = plan.jobs[0].settings.sweep
     try:
-        for outcome in fan_out(left, settings, plan.sweep):
+        for outcome in fan_out(left, settings, plan.sweep, progress.tell):
             progress.add(outcome)
             if progress.failed and settings.fail_fast:
                 stop_workers(stores)

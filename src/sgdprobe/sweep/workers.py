@@ -1,10 +1,11 @@
 """joblib's worker processes: started early, replaced when killed, ended with their parent."""
 
 import os
+import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ from sgdprobe.sweep.done import Task, done_before
 
 if TYPE_CHECKING:
     from sgdprobe.tracking import Store
+
+SIGNALS = re.compile(r"exit codes of the workers are \{(.+)\}")
 
 
 def start_workers(settings: Settings, jobs: int) -> None:
@@ -70,13 +73,17 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def fan_out(tasks: Sequence[Task], settings: SweepSettings, sweep: str) -> Iterator[Outcome]:
+def fan_out(
+    tasks: Sequence[Task], settings: SweepSettings, sweep: str, tell: Callable[[str], None]
+) -> Iterator[Outcome]:
     """The outcomes of all jobs, in the order in which they end.
 
     When a worker process dies, joblib gives up; what is left goes to new workers, except for a
     job that was under way at `max_kills` deaths: it is the likely cause, and counts as KILLED.
+    tell : is given a line about each death.
     """
     left = {job.name: (job, store) for job, store in tasks}
+    kills: Counter[str] = Counter()
     while left:
         parallel = Parallel(
             n_jobs=settings.n_jobs,
@@ -90,20 +97,35 @@ def fan_out(tasks: Sequence[Task], settings: SweepSettings, sweep: str) -> Itera
                 del left[outcome.job.name]
                 yield outcome
         except TerminatedWorkerError as error:
-            for name in _repeatedly_killed(left, sweep, settings.max_kills):
+            before, kills = kills, _kills(left, sweep)
+            tell(_told(error, [name for name in left if kills[name] > before[name]]))
+            for name in [name for name in left if kills[name] >= settings.max_kills]:
                 job, _ = left.pop(name)
-                yield Outcome(job, "KILLED", None, [], 0.0, str(error).splitlines()[0])
+                failure = f"under way at {kills[name]} deaths of workers, and given up"
+                yield Outcome(job, "KILLED", None, [], 0.0, failure)
 
 
-def _repeatedly_killed(left: Mapping[str, Task], sweep: str, limit: int) -> list[str]:
-    """Jobs still to be done that were under way at this many deaths of workers."""
+def _kills(left: Mapping[str, Task], sweep: str) -> Counter[str]:
+    """At how many deaths of workers the jobs of a sweep were under way, by name."""
     from sgdprobe.tracking import bury, runs_of_sweep
 
     kills: Counter[str] = Counter()
     for store in dict.fromkeys(store for _, store in left.values()):
         bury(store)
         kills.update(runs_of_sweep(store, sweep, status="KILLED"))
-    return [name for name in left if kills[name] >= limit]
+    return kills
+
+
+def _told(error: TerminatedWorkerError, under_way: Sequence[str]) -> str:
+    """For example "a worker died (SIGKILL(-9)), and with it: lr=0.1 seed=3".
+
+    joblib then ends its other workers, too, so that it may be several jobs.
+    """
+    how = SIGNALS.search(str(error))
+    return (
+        f"a worker died ({how[1] if how else 'it is not known of what'}), and with it: "
+        f"{', '.join(under_way) or 'no run'}"
+    )
 
 
 def stop_workers(stores: Iterable["Store"]) -> None:
