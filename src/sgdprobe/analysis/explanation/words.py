@@ -1,6 +1,6 @@
 """How numbers, cells and changes are written in a report."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 
 from sgdprobe.analysis.effects import Estimate
 from sgdprobe.explain.design import Cell, code
@@ -75,3 +75,8 @@ def levels(factor: Factor) -> str:
 def order(names: Sequence[str], size: Callable[[int], float]) -> list[int]:
     """The places of the names, the largest size first."""
     return sorted(range(len(names)), key=lambda i: -size(i))
+
+
+def counted(things: Sized, word: str) -> str:
+    """For example "1 run", "36 runs"."""
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"

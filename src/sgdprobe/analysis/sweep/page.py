@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sgdprobe.analysis.document import RUNS_FILE, Block, Heading, Items, Picture, Table, Text
-from sgdprobe.analysis.explanation.words import listing, short
+from sgdprobe.analysis.explanation.words import counted, listing, short
 from sgdprobe.analysis.sweep.facts import COLUMN, PANEL, ROW, SATURATED, WARNING, Cell, Facts
 from sgdprobe.analysis.sweep.figures import cell_at, layers
 
@@ -40,20 +40,17 @@ def opening(facts: Facts) -> list[Block]:
     blocks: list[Block] = [
         Heading(f"{listing(experiments)}: {facts.name}", 1),
         Text(
-            f"{len(facts.runs)} runs in {len(facts.cells)} cells: {facts.states}. What varies: "
-            f"{axes}; all runs are in [`{RUNS_FILE}`](#columns). Made by {listing(commands)}."
+            f"{counted(facts.runs, 'run')} in {counted(facts.cells, 'cell')}: {facts.states}. "
+            f"What varies: {axes}; all runs are in [`{RUNS_FILE}`](#columns). Made by {listing(commands)}."
         ),
     ]
     ranked = [cell for cell in facts.ranked if facts.finished(cell)]
-    if ranked:
-        lines = [f"{word}: {_reaches(facts, cell)}, {facts.words(cell)}" for word, cell in
-                 (("best", ranked[0]), ("worst", ranked[-1]))]  # fmt: skip
-        lines += [
-            f"`{name}`: {_reaches(facts, cell)}, {facts.words(cell)}"
-            for cell in facts.cells
-            for name in facts.recipes(cell)
-        ]
-        blocks.append(Items(lines))
+    named = [("best", ranked[0]), ("worst", ranked[-1])] if len(ranked) > 1 else []
+    named += [(f"`{name}`", cell) for cell in facts.cells for name in facts.recipes(cell)]
+    if named:
+        blocks.append(
+            Items([f"{name}: {_reaches(facts, cell)}, {facts.words(cell)}" for name, cell in named])
+        )
     if len(sources) > 1:
         blocks.append(Text(f"**These runs are of {len(sources)} different sources.**"))
     return blocks
@@ -100,7 +97,7 @@ def curves(facts: Facts) -> list[Block]:
         Heading("Learning curves"),
         Picture(
             CURVES,
-            f"Test accuracy over epochs of {len(facts.cells)} cells; where each ends is in the "
+            f"Test accuracy over epochs of {counted(facts.cells, 'cell')}; where each ends is in the "
             "table of all cells.",
             "Each line is the mean of a cell's finished runs; bands reach from the lowest seed to "
             "the highest.",
