@@ -41,7 +41,8 @@ def opening(facts: Facts) -> list[Block]:
         Heading(f"{listing(experiments)}: {facts.name}", 1),
         Text(
             f"{counted(facts.runs, 'run')} in {counted(facts.cells, 'cell')}: {facts.states}. "
-            f"What varies: {axes}; all runs are in [`{RUNS_FILE}`](#columns). Made by {listing(commands)}."
+            f"What varies: {axes}; all runs are in [`{RUNS_FILE}`](#columns). "
+            f"Made by {listing(commands)}."
         ),
     ]
     ranked = [cell for cell in facts.ranked if facts.finished(cell)]
@@ -97,8 +98,8 @@ def curves(facts: Facts) -> list[Block]:
         Heading("Learning curves"),
         Picture(
             CURVES,
-            f"Test accuracy over epochs of {counted(facts.cells, 'cell')}; where each ends is in the "
-            "table of all cells.",
+            f"Test accuracy over epochs of {counted(facts.cells, 'cell')}; where each ends is in "
+            "the table of all cells.",
             "Each line is the mean of a cell's finished runs; bands reach from the lowest seed to "
             "the highest.",
         ),
