@@ -7,8 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky import get_reusable_executor
@@ -27,28 +26,39 @@ SIGNALS = re.compile(r"exit codes of the workers are \{(.+)\}")
 
 def start_workers(settings: Settings, jobs: int) -> None:
     """Start joblib's processes and let them import and load while this one prepares the store."""
-    n_jobs = settings.sweep.n_jobs
     if settings.sweep.backend == "loky":
-        calls = [delayed(_prepare)(settings, os.getpid())] * min(effective_n_jobs(n_jobs), jobs)
-        Parallel(n_jobs=n_jobs, backend="loky", batch_size=1)(calls)
+        calls = [delayed(_prepare)(settings)] * min(effective_n_jobs(settings.sweep.n_jobs), jobs)
+        # What can't be started now is started, or fails, when there is work for it.
+        with suppress(OSError, TerminatedWorkerError):
+            _parallel(settings.sweep)(calls)
 
 
-def _prepare(settings: Settings, parent: int) -> None:
-    _end_with(parent)
+def _parallel(settings: SweepSettings, **options: Any) -> Parallel:
+    """A pool of joblib's; the same processes each time, and each ends with this one."""
+    if settings.backend == "loky":
+        options |= {"initializer": _end_with, "initargs": (os.getpid(),)}
+    return Parallel(
+        n_jobs=settings.n_jobs,
+        backend=settings.backend,
+        batch_size=1,  # joblib would bundle short runs, and show and lose them together
+        **options,
+    )
+
+
+def _prepare(settings: Settings) -> None:
     import sgdprobe.tracking  # noqa: F401 (takes seconds, once in each process)
 
     load_data(settings)
 
 
-def _work(job: Job, store: "Store", parent: int) -> Outcome:
-    """Run one job in a worker that ends with the process that started it.
+def _work(job: Job, store: "Store") -> Outcome:
+    """Run one job.
 
     Unless it is finished by now: by another sweep, or by a worker that was killed before it could
     tell. Raises StoreError where no run could be recorded, so that the sweep ends.
     """
     from sgdprobe.tracking import StoreError, claim, knock, usable
 
-    _end_with(parent)
     with usable(store.uri), claim(store.uri, job.tags["key"]):
         knock(store.uri)
         again = "rerun_of" in job.tags or not job.settings.sweep.resume
@@ -60,10 +70,11 @@ def _work(job: Job, store: "Store", parent: int) -> Outcome:
     return outcome
 
 
-@cache  # one watch for each worker, however many jobs it runs
 def _end_with(parent: int) -> None:
-    if os.getpid() == parent:  # no worker: joblib runs a single process's jobs in this one
-        return
+    """End this process, a worker, when its parent is gone.
+
+    The first thing that a worker does: one that waits for its first job would wait for minutes.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -85,15 +96,9 @@ def fan_out(
     left = {job.name: (job, store) for job, store in tasks}
     kills: Counter[str] = Counter()
     while left:
-        parallel = Parallel(
-            n_jobs=settings.n_jobs,
-            backend=settings.backend,
-            return_as="generator_unordered",
-            batch_size=1,  # joblib would bundle short runs, and show and lose them together
-        )
-        calls = [delayed(_work)(job, store, os.getpid()) for job, store in left.values()]
+        calls = [delayed(_work)(job, store) for job, store in left.values()]
         try:
-            for outcome in parallel(calls):
+            for outcome in _parallel(settings, return_as="generator_unordered")(calls):
                 del left[outcome.job.name]
                 yield outcome
         except TerminatedWorkerError as error:
