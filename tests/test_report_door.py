@@ -2,7 +2,8 @@
 
 import csv
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -23,7 +24,7 @@ def uri(train: Callable[..., CompletedProcess[str]], new_store: Callable[[], str
 @pytest.fixture(scope="module")
 def answers(
     in_turn: Callable[..., list[CompletedProcess[str]]], project: Path, uri: str
-) -> list[CompletedProcess[str]]:
+) -> Iterator[list[CompletedProcess[str]]]:
     at = ("--uri", uri)
     commands = [
         ("last-sweep", *at),
@@ -32,7 +33,8 @@ def answers(
         ("last", "--study", "four-cells", *at),
         ("no such thing", *at),
     ]
-    return in_turn(commands, door="report.py")
+    yield in_turn(commands, door="report.py")
+    shutil.rmtree(project / "experiments" / "four-cells")  # or the tree is dirty for other tests
 
 
 def test_the_newest_sweep_is_reported_beside_the_store(
