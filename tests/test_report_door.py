@@ -34,7 +34,7 @@ def answers(
         ("no such thing", *at),
     ]
     yield in_turn(commands, door="report.py")
-    shutil.rmtree(project / "experiments" / "four-cells")  # or the tree is dirty for other tests
+    shutil.rmtree(project / "experiments")  # or the tree is dirty for other tests
 
 
 def test_the_newest_sweep_is_reported_beside_the_store(

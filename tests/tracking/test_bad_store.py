@@ -278,10 +278,11 @@ def test_a_store_that_breaks_in_the_middle(
     told = [line for line in out.splitlines() if "can't be used" in line]
     said = re.compile(f"(FAILED StoreError|FAILED in .*StoreError|stopped): the store {uri} can't ")
     assert all(said.search(line) and re.search(BREAKS[breaks], line) for line in told), told
-    assert "FAILED" in told[0]
     assert err == ""
-    if words:
+    if words:  # a worker that can't begin its next job may be heard before one that failed
         assert told[-1].startswith("stopped: ")
+    else:
+        assert "FAILED" in told[0]
     assert len(told) <= (3 if words else 1), "one line a worker, and the end"
 
 
