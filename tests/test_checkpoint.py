@@ -119,7 +119,7 @@ def test_kill_9_of_a_numerical_run_and_the_same_command_again(
 ) -> None:
     store = new_store()
     door = str(project / "src" / "train.py")
-    words = ["notes", "network.hidden=[2]", "training.gradient=numerical", "training.iterations=40"]
+    words = ["notes", "network.hidden=[2]", "training.gradient=numerical", "training.iterations=20"]
     command = [sys.executable, "-c", OFTEN, str(project), door, *words, f"tracking.uri={store}"]
     kept = project / "mlruns" / "checkpoints"
     before = set(kept.glob("*[!w]"))  # without the drafts, *.new
