@@ -32,6 +32,7 @@ def answers(
         ("last-sweep", "--study", "../four-cells", *at),
         ("last", "--study", "four-cells", *at),
         ("no such thing", *at),
+        ("last", *at),
     ]
     yield in_turn(commands, door="report.py")
     shutil.rmtree(project / "experiments")  # or the tree is dirty for other tests
@@ -66,6 +67,16 @@ def test_a_study_is_reported_in_experiments(
     page = (folder / "index.html").read_text()
     assert page.count("<img alt=") == len(pictures)
     assert not re.findall(r'(?:src|href)="(?!#|data:|http://127\.0\.0\.1)[^"]*', page)
+
+
+def test_a_run_is_drawn_with_its_loss_at_every_update(answers: list[CompletedProcess[str]]) -> None:
+    answer = answers[5]
+    assert (answer.returncode, answer.stderr) == (0, "")
+    pictures = [Path(line) for line in answer.stdout.splitlines() if line.endswith(".png")]
+    assert [picture.name for picture in pictures] == [
+        "learning_curve.png", "loss_at_every_update.png",
+    ]  # fmt: skip
+    assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
 
 
 def test_the_same_store_gives_the_same_bytes(

@@ -194,8 +194,7 @@ def test_the_page_is_an_artifact_of_the_first_recipes_first_run(
 def test_a_database_is_asked_what_a_server_would_tell(
     study: Path, store: str, client: "MlflowClient"
 ) -> None:
-    from sgdprobe.tracking import evidence, recorded_results
-    from sgdprobe.tracking.artifacts import recorded_arrays
+    from sgdprobe.tracking import evidence, recorded_arrays, recorded_results
 
     rows = {row["run_id"]: row for row in lines(study.parent / "explain-book-book")}
     keys = [client.get_run(run_id).data.tags["key"] for run_id in rows]
@@ -208,10 +207,11 @@ def test_a_database_is_asked_what_a_server_would_tell(
     (known,) = {type(found) for found in evidence.recorded_evidence(store, results)}
     for result, found in zip(results, evidence.recorded_evidence(store, results), strict=True):
         assert found == known(evidence._histories(client, result))
-    (losses, *_) = recorded_arrays(store, results, "losses.npz")
+    ids = [result.run_id for result in results]
+    (losses, *_) = recorded_arrays(store, ids, "losses.npz")
     assert losses is not None
     assert len(losses["loss"]) == 12
-    *_, none = recorded_arrays(store, results, "weights.npz")
+    *_, none = recorded_arrays(store, ids, "weights.npz")
     assert none is None, "a run that diverged leaves no weights"
 
 

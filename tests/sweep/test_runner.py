@@ -6,11 +6,13 @@ import re
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 import pytest
 
 from sgdprobe.console import plain_console
@@ -278,6 +280,29 @@ def test_the_sweep_goes_on_without_the_job_that_loses_its_worker_twice(
     given_up = "1000000 seed=0  KILLED under way at 2 deaths of workers, and given up"
     assert given_up in bereaved.stdout
     assert "Traceback" not in bereaved.stderr
+
+
+def test_workers_that_are_still_starting_end_with_their_parent(
+    start: Callable[..., Popen[str]], new_store: Callable[[], str]
+) -> None:
+    process = start("-m", "notes", "seed=0,1", "sweep.n_jobs=2", MLFLOW_TRACKING_URI=new_store())
+
+    def session() -> list[str]:
+        """The commands of all that the sweep started and that is still there."""
+        found = []
+        for other in psutil.process_iter():
+            with suppress(psutil.Error, ProcessLookupError):
+                if os.getsid(other.pid) == process.pid and other.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(other.cmdline()))
+        return found
+
+    def starting() -> bool:
+        return any("popen_loky_posix" in command for command in session())
+
+    until(lambda: starting() or process.poll() is not None, "a worker")
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    until(lambda: not session(), "the end of its workers")
 
 
 SCALES = [f"{tenths / 10:g}" for tenths in range(1, 18)]

@@ -17,8 +17,8 @@ from sgdprobe.tracking import (
     find_run,
     newest_sweep,
     read_store,
+    recorded_arrays,
     recorded_epochs,
-    recorded_losses,
     runs_of,
 )
 
@@ -70,11 +70,12 @@ def report_run(word: str, uri: str | None) -> int:
     """
     client = read_store(uri)
     run = find_run(client, word)
-    epochs, losses = recorded_epochs(client, run), recorded_losses(client, run.info.run_id)
+    epochs = recorded_epochs(client, run)
+    (losses,) = recorded_arrays(uri, [run.info.run_id], "losses.npz")
     title = f"{run.data.tags.get('recipe', '')}: {run.info.run_name}"
     figures = {"learning_curve.png": learning_curve(epochs, title)}
     if losses is not None:
-        figures["loss_at_every_update.png"] = loss_at_every_update(losses, title)
+        figures["loss_at_every_update.png"] = loss_at_every_update(losses["loss"], title)
     folder = REPORTS / run.info.run_id
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{title}  ({run.info.status}, run {run.info.run_id})")

@@ -89,3 +89,8 @@ def changed(settings: Settings, values: dict[str, Any]) -> Settings:
         block, _, name = key.rpartition(".")
         (blocks.setdefault(block, {}) if block else blocks)[name] = value
     return Settings.of(blocks)
+
+
+def recorded_under(settings: Settings, study: str) -> Settings:
+    """The settings with their runs in an experiment of the study's name, or the one asked for."""
+    return changed(settings, {"tracking.experiment": settings.tracking.experiment or study})

@@ -32,11 +32,11 @@ class Signs:
 
 def signs_of(settings: Sequence[Settings], results: "Sequence[Result]") -> Iterator[Signs]:
     """The signs of each of these runs, from one store. Raises StoreError."""
-    from sgdprobe.tracking.artifacts import recorded_arrays
+    from sgdprobe.tracking import recorded_arrays
 
-    uri = settings[0].tracking.uri
-    losses = recorded_arrays(uri, results, "losses.npz")
-    weights = recorded_arrays(uri, results, "weights.npz")
+    uri, run_ids = settings[0].tracking.uri, [result.run_id for result in results]
+    losses = recorded_arrays(uri, run_ids, "losses.npz")
+    weights = recorded_arrays(uri, run_ids, "weights.npz")
     for one, at_updates, params in zip(settings, losses, weights, strict=True):
         yield Signs(
             None if at_updates is None else float(at_updates["loss"][0]),

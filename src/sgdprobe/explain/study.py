@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sgdprobe.assembly import load_data
 from sgdprobe.console import duration
-from sgdprobe.explain.design import Design, changed, code, plan_of
+from sgdprobe.explain.design import Design, code, plan_of, recorded_under
 from sgdprobe.explain.estimate import seconds_of_study
 from sgdprobe.explain.factors import Factor, compare, narrow
 from sgdprobe.explain.measured import Measured, Run, collect, keys_of
@@ -114,7 +114,7 @@ def study_of(
     factors = narrow(differences, request.factors)
     left_out = tuple(factor for factor in differences if factor not in factors)
     load_data(first)
-    base = changed(first, {"tracking.experiment": first.tracking.experiment or request.study})
+    base = recorded_under(first, request.study)
     tuning = tuning_of(request, tried) if tried else None
     return Study(request, left_out, Design(base, factors, request.seeds), tuning)
 
@@ -172,8 +172,7 @@ def _results(study: Study, recorded: "Mapping[str, Result]") -> tuple[Measured, 
 def _keep(measured: Measured, page: Path) -> int:
     """Keep the page in the store too, with the first recipe's first run. Returns the exit code."""
     from sgdprobe.analysis.explanation.runs import UI
-    from sgdprobe.tracking import StoreError
-    from sgdprobe.tracking.artifacts import keep_page
+    from sgdprobe.tracking import StoreError, keep_page
 
     design = measured.design
     run = measured.results[design.first, 0]

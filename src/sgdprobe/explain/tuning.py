@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgdprobe.assembly import load_data
-from sgdprobe.explain.design import Cell, Design, changed
+from sgdprobe.explain.design import Cell, Design, changed, recorded_under
 from sgdprobe.explain.factors import compare, narrow
 from sgdprobe.explain.measured import Measured
 from sgdprobe.explain.request import Request
@@ -68,13 +68,7 @@ def _design(request: Request, first: Settings, second: Settings) -> Design:
     except Refusal as refusal:
         raise Refusal(f"--tune {request.tune}: at one value of it, {refusal}") from refusal
     held_out = first.data.validation or len(load_data(first).train_images) // ONE_IN
-    base = changed(
-        first,
-        {
-            "data.validation": held_out,
-            "tracking.experiment": first.tracking.experiment or request.study,
-        },
-    )
+    base = changed(recorded_under(first, request.study), {"data.validation": held_out})
     load_data(base)
     return Design(base, factors, request.seeds)
 

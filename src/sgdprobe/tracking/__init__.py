@@ -10,9 +10,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
+from sgdprobe.tracking.artifacts import keep_page, recorded_arrays
 from sgdprobe.tracking.claims import claim
 from sgdprobe.tracking.evidence import Evidence, Result, recorded_evidence, recorded_results
-from sgdprobe.tracking.find import find_run, find_sweep, recorded_epochs, recorded_losses
+from sgdprobe.tracking.find import find_run, find_sweep, recorded_epochs
 from sgdprobe.tracking.provenance import origin, provenance_tags, source_files, source_hash
 from sgdprobe.tracking.record import Record, mark, read_record
 from sgdprobe.tracking.recorder import RunRecorder
@@ -52,6 +53,7 @@ __all__ = [
     "find_run",
     "find_sweep",
     "finished_runs",
+    "keep_page",
     "knock",
     "known_store",
     "last_epochs",
@@ -62,9 +64,9 @@ __all__ = [
     "provenance_tags",
     "read_record",
     "read_store",
+    "recorded_arrays",
     "recorded_epochs",
     "recorded_evidence",
-    "recorded_losses",
     "recorded_results",
     "runs_of",
     "runs_of_sweep",

@@ -19,19 +19,18 @@ PLACES = "SELECT run_uuid, artifact_uri FROM runs WHERE run_uuid IN :values"
 
 
 def recorded_arrays(
-    uri: str | None, results: Sequence[Result], name: str
+    uri: str | None, run_ids: Sequence[str], name: str
 ) -> Iterator[Mapping[str, Array] | None]:
     """The arrays that each of these runs left in a file, or None where it left none.
 
     Raises StoreError.
     """
     client, uri = read_store(uri), store_uri(uri)
-    ids = [result.run_id for result in results]
     with usable(uri), at_root(uri):
-        places = dict(map(tuple, ask(uri, PLACES, ids))) if is_database(uri) else {}
+        places = dict(map(tuple, ask(uri, PLACES, run_ids))) if is_database(uri) else {}
         folders = {run_id: _folder(place) for run_id, place in places.items()}
     with TemporaryDirectory() as fetched:
-        for run_id in ids:
+        for run_id in run_ids:
             folder = folders.get(run_id) or _fetch(client, run_id, name, Path(fetched))
             yield _arrays(folder / name)
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sgdprobe.nn import DivergedError
 from sgdprobe.tracking.provenance import source_hash
-from sgdprobe.tracking.results import ask
+from sgdprobe.tracking.results import ask, diverged, last_metrics
 from sgdprobe.tracking.store import (
     MissingStore,
     is_database,
+    page_of,
     read_store,
     store_uri,
     usable,
@@ -30,7 +30,6 @@ ENDED = """
       AND runs.status IN ('FINISHED', 'FAILED')
     ORDER BY runs.start_time, runs.run_uuid
 """
-LATEST = "SELECT run_uuid, key, value FROM latest_metrics WHERE run_uuid IN :values"
 SERIES = """
     SELECT run_uuid, key, value FROM metrics
     WHERE run_uuid IN :values AND (key = 'test_accuracy' OR key LIKE 'symptom/%') ORDER BY step
@@ -52,7 +51,7 @@ class Result:
     @property
     def page(self) -> str:
         """The part of the address, after the host, that shows the run in `mlflow ui`."""
-        return f"/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        return page_of(self.experiment_id, self.run_id)
 
 
 @dataclass(frozen=True)
@@ -82,25 +81,22 @@ def recorded_results(uri: str | None, keys: Collection[str]) -> dict[str, Result
 
 def _asked(uri: str, keys: Collection[str]) -> Iterator[tuple[str, Result]]:
     rows = [row for row in ask(uri, ENDED, sorted(set(keys))) if _is_result(row[3], row[4])]
-    metrics: dict[str, dict[str, float]] = {row[1]: {} for row in rows}
-    for run_id, name, value in ask(uri, LATEST, sorted(metrics)):
-        metrics[run_id][name] = value
-    for key, run_id, experiment, status, _ in rows:
-        yield key, Result(run_id, str(experiment), status == "FAILED", metrics[run_id])
+    metrics = last_metrics(uri, sorted({row[1] for row in rows}))
+    for key, run_id, experiment, status, failure in rows:
+        yield key, Result(run_id, str(experiment), diverged(status, failure), metrics[run_id])
 
 
 def _searched(client: MlflowClient, keys: Collection[str]) -> Iterator[tuple[str, Result]]:
     for run in _runs(client):
         info, tags = run.info, run.data.tags
         if tags["key"] in keys and _is_result(info.status, tags.get("failure")):
-            diverged, metrics = info.status == "FAILED", dict(run.data.metrics)
-            yield tags["key"], Result(info.run_id, info.experiment_id, diverged, metrics)
+            failed = diverged(info.status, tags.get("failure"))
+            metrics = dict(run.data.metrics)
+            yield tags["key"], Result(info.run_id, info.experiment_id, failed, metrics)
 
 
 def _is_result(status: str, failure: str | None) -> bool:
-    return status == "FINISHED" or (
-        status == "FAILED" and (failure or "").startswith(DivergedError.__name__)
-    )
+    return status == "FINISHED" or diverged(status, failure)
 
 
 def _runs(client: MlflowClient) -> Iterator[Run]:

@@ -1,17 +1,13 @@
 """Recorded runs, found by what a person types, and read back."""
 
-import tempfile
 from collections.abc import Iterable
 from difflib import get_close_matches
-from pathlib import Path
 
-import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.settings import SettingsError
-from sgdprobe.tracking.store import at_root
 
 MANY = 10
 RECENT = 1000  # runs among which a mistyped word is looked for
@@ -90,14 +86,3 @@ def recorded_epochs(client: MlflowClient, run: Run) -> list[EpochMetrics]:
     if not loss:
         raise SettingsError(f"{run.info.run_id} has no recorded epoch")
     return [EpochMetrics(step, 0, loss[step], train[step], test[step]) for step in sorted(loss)]
-
-
-def recorded_losses(client: MlflowClient, run_id: str) -> np.ndarray | None:
-    """The loss at every update, or None where it was not recorded."""
-    with at_root(client.tracking_uri), tempfile.TemporaryDirectory() as folder:
-        files = {item.path for item in client.list_artifacts(run_id)}
-        if "losses.npz" not in files:
-            return None
-        path = client.download_artifacts(run_id, "losses.npz", folder)
-        with np.load(Path(path), allow_pickle=False) as content:
-            return np.asarray(content["loss"])

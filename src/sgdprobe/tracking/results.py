@@ -6,6 +6,7 @@ a database is therefore asked directly, in the tables that MLflow keeps there.
 All functions raise StoreError where the store can't be asked.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -14,7 +15,7 @@ from typing import Any
 from mlflow.entities import Run, ViewType
 from sqlalchemy import bindparam, text
 
-from sgdprobe.nn import EpochMetrics
+from sgdprobe.nn import DivergedError, EpochMetrics
 from sgdprobe.tracking.find import recorded_epochs
 from sgdprobe.tracking.store import Store, engine, is_database, usable
 
@@ -27,10 +28,11 @@ FINISHED = """
       AND runs.lifecycle_stage = 'active' AND runs.experiment_id = :experiment
     ORDER BY runs.start_time
 """
-LATEST = """
+LAST_EPOCH = """
     SELECT run_uuid, key, value, step FROM latest_metrics
     WHERE run_uuid IN :values AND key IN ('loss', 'train_accuracy', 'test_accuracy')
 """
+LATEST = "SELECT run_uuid, key, value FROM latest_metrics WHERE run_uuid IN :values"
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,27 @@ def last_epochs(store: Store, run_ids: Sequence[str]) -> dict[str, EpochMetrics]
         with usable(store.uri):
             return {i: recorded_epochs(client, client.get_run(i))[-1] for i in run_ids}
     points: dict[str, dict[str, Any]] = {}
-    for run_id, key, value, step in ask(store.uri, LATEST, run_ids):
+    for run_id, key, value, step in ask(store.uri, LAST_EPOCH, run_ids):
         points.setdefault(run_id, {"epoch": step, "updates": 0})[key] = value
     return {run_id: EpochMetrics(**values) for run_id, values in points.items()}
+
+
+def last_metrics(uri: str, run_ids: Sequence[str]) -> Mapping[str, dict[str, float]]:
+    """The last value of every metric that a database holds of these runs, by run id."""
+    return by_run(ask(uri, LATEST, run_ids))
+
+
+def by_run(rows: Iterable[tuple[str, str, Any]]) -> Mapping[str, dict[str, Any]]:
+    """Rows of (run id, name, value) as a dictionary for each run, an empty one for any other."""
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    for run_id, name, value in rows:
+        found[run_id][name] = value
+    return found
+
+
+def diverged(status: str, failure: str | None) -> bool:
+    """Whether a run failed because its loss or weights became no numbers: a result, too."""
+    return status == "FAILED" and (failure or "").startswith(DivergedError.__name__)
 
 
 def tags_of(store: Store, run_id: str) -> Mapping[str, str]:

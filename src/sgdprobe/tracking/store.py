@@ -89,6 +89,11 @@ def store_uri(uri: str | None) -> str:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
 
 
+def page_of(experiment_id: str, run_id: str) -> str:
+    """The part of the address, after the host, that shows a run in `mlflow ui`."""
+    return f"/#/experiments/{experiment_id}/runs/{run_id}"
+
+
 def absolute_uri(uri: str | None) -> str:
     """The same address for a process of another checkout."""
     uri = store_uri(uri)

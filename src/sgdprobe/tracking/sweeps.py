@@ -3,15 +3,20 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
 from sqlalchemy import text
 
-from sgdprobe.nn import DivergedError
-from sgdprobe.tracking.results import ask
-from sgdprobe.tracking.store import engine, is_database, read_store, store_uri, usable
+from sgdprobe.tracking.results import ask, by_run, diverged, last_metrics
+from sgdprobe.tracking.store import (
+    engine,
+    is_database,
+    page_of,
+    read_store,
+    store_uri,
+    usable,
+)
 
 # Later sweeps that found a run done before; the tag `sweep` names the one that made it.
 ALSO_IN = "also_in_sweeps"
@@ -31,7 +36,6 @@ OF_EXPERIMENT = """
 STARTS = "SELECT run_uuid, start_time FROM runs WHERE run_uuid IN :values"
 PARAMS = "SELECT run_uuid, key, value FROM params WHERE run_uuid IN :values"
 TAGS = "SELECT run_uuid, key, value FROM tags WHERE run_uuid IN :values"
-LATEST = "SELECT run_uuid, key, value FROM latest_metrics WHERE run_uuid IN :values"
 CURVES = """
     SELECT run_uuid, step, value FROM metrics
     WHERE run_uuid IN :values AND key = :curve ORDER BY step
@@ -57,15 +61,14 @@ class SweepRun:
     @property
     def page(self) -> str:
         """The part of the address, after the host, that shows the run in `mlflow ui`."""
-        return f"/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        return page_of(self.experiment_id, self.run_id)
 
     @property
     def state(self) -> str:
         """MLflow's word in small letters; diverged for a run that failed because it did."""
-        failure = self.tags.get("failure", "")
-        if self.status == "FAILED" and failure.startswith(DivergedError.__name__):
-            return "diverged"
-        return self.status.lower()
+        return (
+            "diverged" if diverged(self.status, self.tags.get("failure")) else self.status.lower()
+        )
 
 
 def newest_sweep(uri: str | None) -> str | None:
@@ -133,7 +136,8 @@ def _of_experiment(uri: str | None, client: MlflowClient, experiment_id: str) ->
 
 
 def _read(uri: str, ids: Sequence[str]) -> list[SweepRun]:
-    params, tags, metrics = (_by_run(ask(uri, table, ids)) for table in (PARAMS, TAGS, LATEST))
+    params, tags = (by_run(ask(uri, table, ids)) for table in (PARAMS, TAGS))
+    metrics = last_metrics(uri, ids)
     curves: dict[str, dict[int, float]] = defaultdict(dict)
     for run_id, step, value in ask(uri, CURVES, ids, curve=CURVE):
         curves[run_id][step] = value
@@ -144,13 +148,6 @@ def _read(uri: str, ids: Sequence[str]) -> list[SweepRun]:
         for i, number, name, status in ask(uri, RUNS, ids)
     ]  # fmt: skip
     return sorted(runs, key=lambda run: (starts[run.run_id], run.run_id))
-
-
-def _by_run(rows: Iterable[tuple[str, str, object]]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = defaultdict(dict)
-    for run_id, key, value in rows:
-        found[run_id][key] = value
-    return found
 
 
 def _search(client: MlflowClient, experiment_id: str | None) -> Iterator[Run]:
