@@ -15,12 +15,11 @@ from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import IN_TURN
+from conftest import IN_TURN, client_of
 
 from sgdprobe.bits import VARIABLES
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 InTurn = Callable[..., list[CompletedProcess[str]]]
@@ -349,12 +348,6 @@ def test_bad_requests_are_refused_in_one_line_and_write_nothing(
         assert answer.stderr.startswith(message), answer.stderr
         assert answer.stderr.count("\n") == 1
     assert len(runs(store)) == before
-
-
-def client_of(uri: str) -> "MlflowClient":
-    from sgdprobe.tracking import Store
-
-    return Store(uri, experiment="any", experiment_id="0").client()
 
 
 @pytest.fixture

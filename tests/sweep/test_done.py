@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sgdprobe.assembly import load_data
+from sgdprobe.run import Job, identity
+from sgdprobe.settings import Settings
+from sgdprobe.sweep.workers import fan_out
+
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
@@ -94,3 +99,27 @@ def test_why_finished_runs_do_not_count_is_said(told: Told) -> None:
     line = "2 finished runs of these settings do not count: other source"
     assert line in answers["other source"].stdout.splitlines()
     assert "do not count" not in answers["larger"].stdout
+
+
+def test_what_a_sweep_did_but_could_not_tell_is_not_told_as_done_before(
+    new_store: Callable[[], str], digits: Path
+) -> None:
+    # A worker may be killed after its run was recorded and before its sweep heard of it.
+    from sgdprobe.tracking import open_store
+
+    settings = Settings.of(
+        {
+            "data": {"root": str(digits)},
+            "training": {"iterations": 3},
+            "sweep": {"n_jobs": 1},
+        }
+    )
+    store = open_store(new_store(), "any")
+    told = []
+    for sweep in ("this one", "this one", "another"):
+        tags = {"recipe": "notes", "sweep": sweep, "seed": "0"}
+        job = Job(settings, "notes", "seed=0", tags | identity(settings, load_data(settings)))
+        (outcome,) = fan_out([(job, store)], settings.sweep, sweep, print)
+        told.append((outcome.run_id, outcome.status, outcome.earlier))
+    (run_id, *_), *_ = told
+    assert told == [(run_id, "FINISHED", earlier) for earlier in (False, False, True)]

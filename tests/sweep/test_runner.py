@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 import pytest
+from conftest import client_of
 
 from sgdprobe.console import plain_console
 from sgdprobe.run import Job, Outcome
@@ -318,13 +319,23 @@ def test_of_36_runs_two_diverge_and_one_worker_is_killed(
         MLFLOW_TRACKING_URI=uri,
     )
 
-    def under_way() -> "list[Run]":
-        found = [run for run in runs(uri) if run.data.params.get("init.scale") in SCALES]
-        begun = [run for run in found if run.info.status == "RUNNING"]
-        return begun if len(found) > 5 else []
+    caught: list[Run] = []
 
-    until(lambda: bool(under_way()) or process.poll() is not None, "a run in the middle")
-    victim = under_way()[0]
+    def catches_one() -> bool:
+        """Whether a run of the sweep's middle is held while it is under way."""
+        found = [run for run in runs(uri) if run.data.params.get("init.scale") in SCALES]
+        for run in found[5:]:
+            if run.info.status == "RUNNING":
+                worker = int(run.data.tags["pid"])
+                os.kill(worker, signal.SIGSTOP)
+                if client_of(uri).get_run(run.info.run_id).info.status == "RUNNING":
+                    caught.append(run)
+                    return True
+                os.kill(worker, signal.SIGCONT)
+        return False
+
+    until(lambda: process.poll() is not None or catches_one(), "a run in the middle")
+    (victim,) = caught
     os.kill(int(victim.data.tags["pid"]), signal.SIGKILL)
     out, err = process.communicate(timeout=180)
     assert process.returncode == 1

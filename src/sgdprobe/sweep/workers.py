@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from joblib import Parallel, delayed, effective_n_jobs
@@ -63,11 +64,22 @@ def _work(job: Job, store: "Store") -> Outcome:
         knock(store.uri)
         again = "rerun_of" in job.tags or not job.settings.sweep.resume
         done = {} if again else done_before([(job, store)])
-        outcome = done.get(job.name) or run(job, store)
+        found = done.get(job.name)
+        outcome = _of_this_sweep(found, store) if found else run(job, store)
     kind, _, reason = (outcome.failure or "").partition(": ")
     if outcome.run_id is None and kind == StoreError.__name__:
         raise StoreError(reason)
     return outcome
+
+
+def _of_this_sweep(found: Outcome, store: "Store") -> Outcome:
+    """What was found, and not as done earlier if this very sweep did it and lost the worker."""
+    from sgdprobe.tracking import tags_of
+
+    if found.run_id is None:
+        return found
+    sweep = tags_of(store, found.run_id).get("sweep")
+    return replace(found, earlier=sweep != found.job.tags.get("sweep"))
 
 
 def _end_with(parent: int) -> None:
