@@ -15,8 +15,7 @@ from sgdprobe.explain.request import read
 if __name__ == "__main__":
     with refusals(HydraException, OmegaConfBaseException), interruptible():
         request = read(sys.argv[1:])
-        first, second = ends(request)
-        tried = [ends(one) for one in request.at_each_value()]
+        (first, second), *tried = ends([request, *request.at_each_value()])
         from sgdprobe.explain.study import explain
 
         raise SystemExit(explain(request, first, second, tried))

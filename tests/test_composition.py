@@ -7,7 +7,6 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
 
 from hydra_plugins.sgdprobe_plugins.composition import Composer, check_keys, plain
 from sgdprobe.places import CONF
@@ -24,10 +23,7 @@ CHOICES = [
 @pytest.fixture(scope="module")
 def composer() -> Iterator[Composer]:
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        loader = hydra.config_loader
-        yield Composer(loader, loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN))
+        yield Composer(GlobalHydra.instance().config_loader(), words=["hydra.mode=MULTIRUN"])
 
 
 def by_hydra(words: list[str]) -> Settings:

@@ -96,42 +96,57 @@ def recipe_of(hydra: Any) -> str | None:
 
 
 class Composer:
-    """Composes the settings of many jobs that share a master configuration.
+    """Composes the settings of many jobs.
 
-    Hydra takes 60 ms to compose; a job that differs from another only in values need not be
-    composed again: its values take the place of the other's, before references such as ${seed} are
-    followed. Jobs share a configuration only if they give the same keys values, so that none is
-    left with another's.
+    Hydra takes 60 ms or more to compose; a job that differs from another only in values need not
+    be composed again: its values take the place of the other's, before references such as ${seed}
+    are followed. Jobs share a configuration only if they give the same keys values, so that none
+    is left with another's.
+
+    words : Hydra's own overrides, the same for all.
     """
 
-    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
-        self.loader = loader
-        self._master = master
-        self._bases: dict[tuple[str, ...], tuple[DictConfig, str | None]] = {}
+    def __init__(
+        self, loader: ConfigLoader, name: str = "config", words: Sequence[str] = ()
+    ) -> None:
+        self._loader = loader
+        self._name = name
+        # -m adds a mode, which is the command's: without it a configuration has its recipe's own.
+        self._words = [word for word in words if not word.startswith("hydra.mode=")]
+        self._bases: dict[tuple[str, ...], tuple[DictConfig, str | None, bool]] = {}
 
     def job(self, overrides: Sequence[str]) -> tuple[Settings, str | None]:
         """The settings under these overrides, and the recipe's name. Raises SettingsError."""
+        settings, recipe, _ = self._composed(overrides)
+        return settings, recipe
+
+    def single(self, overrides: Sequence[str]) -> Settings | None:
+        """The settings under these overrides; None where the recipe is a sweep.
+
+        Raises SettingsError.
+        """
+        settings, _, is_sweep = self._composed(overrides)
+        return None if is_sweep else settings
+
+    def recipes(self) -> dict[str, Settings]:
+        """The settings of every recipe that is a single run, by name."""
+        found = {name: self.single([f"experiment={name}"]) for name in recipes()}
+        return {name: settings for name, settings in found.items() if settings is not None}
+
+    def _composed(self, overrides: Sequence[str]) -> tuple[Settings, str | None, bool]:
         values = [_parsed(word) for word in overrides if _sets_a_value(word)]
         others = [word for word in overrides if not _sets_a_value(word)]
         alike = (*others, *(value.key_or_group for value in values))
         if alike not in self._bases:
-            composed = self.loader.load_sweep_config(self._master, others)
-            self._bases[alike] = _ours(composed), recipe_of(composed.hydra)
-        config, recipe = self._bases[alike]
+            composed = self._loader.load_configuration(
+                self._name, [*self._words, *others], RunMode.RUN
+            )
+            is_sweep = composed.hydra.mode == RunMode.MULTIRUN
+            self._bases[alike] = _ours(composed), recipe_of(composed.hydra), is_sweep
+        config, recipe, is_sweep = self._bases[alike]
         for value in values:
             OmegaConf.update(config, value.key_or_group, value.value(), merge=False)
-        return Settings.of(_resolved(config)), recipe
-
-    def recipes(self) -> dict[str, Settings]:
-        """The settings of every recipe that is a single run, by name."""
-        found = {}
-        for name in recipes():
-            composed = self.loader.load_configuration(
-                "config", [f"experiment={name}"], run_mode=RunMode.RUN
-            )
-            if composed.hydra.mode != RunMode.MULTIRUN:
-                found[name] = Settings.of(plain(composed))
-        return found
+        return Settings.of(_resolved(config)), recipe, is_sweep
 
 
 def known_recipes() -> dict[str, Settings]:
@@ -144,8 +159,7 @@ def known_recipes() -> dict[str, Settings]:
 def composer() -> Iterator[Composer]:
     """A composer outside of `hydra.main`."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        yield Composer(loader, loader.load_configuration("config", [], RunMode.MULTIRUN))
+        yield Composer(GlobalHydra.instance().config_loader())
 
 
 @lru_cache(maxsize=4096)

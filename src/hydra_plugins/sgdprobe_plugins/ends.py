@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.types import RunMode
 
-from hydra_plugins.sgdprobe_plugins.composition import check_keys, composer
+from hydra_plugins.sgdprobe_plugins.composition import Composer, check_keys, composer
 from sgdprobe.commandline import recipes
 from sgdprobe.explain.request import Request
 from sgdprobe.settings import Settings, SettingsError
 
 
-def ends(request: Request) -> tuple[Settings, Settings]:
-    """The settings of both recipes, with what is fixed and what is varied.
+def ends(requests: Sequence[Request]) -> list[tuple[Settings, Settings]]:
+    """For each request the settings of both recipes, with what is fixed and what is varied.
 
     Raises SettingsError, and Hydra's own errors for a group's choice that is not there.
     """
+    with composer() as compose:
+        return [_ends(request, compose) for request in requests]
+
+
+def _ends(request: Request, compose: Composer) -> tuple[Settings, Settings]:
     for name in (request.first, request.second):
         if name not in recipes():
             raise SettingsError(f"{name}: no such recipe; there are {', '.join(recipes())}")
@@ -28,20 +31,18 @@ def ends(request: Request) -> tuple[Settings, Settings]:
         if len(_values(word)) != 1:
             raise SettingsError(f"--fix {word}: one value, the same for both recipes, is needed")
     pairs = [_pair(word) for word in request.varied]
-    with composer() as compose:
-        _refuse_sweeps(compose.loader, (request.first, request.second))
-        (first, _), (second, _) = (
-            compose.job([f"experiment={name}", *request.fixed, *(pair[end] for pair in pairs)])
-            for end, name in enumerate((request.first, request.second))
-        )
-    return first, second
+    firsts, seconds = [[pair[end] for pair in pairs] for end in (0, 1)]
+    return (
+        _single(compose, request.first, [*request.fixed, *firsts]),
+        _single(compose, request.second, [*request.fixed, *seconds]),
+    )
 
 
-def _refuse_sweeps(loader: ConfigLoader, names: Sequence[str]) -> None:
-    for name in names:
-        composed = loader.load_configuration("config", [f"experiment={name}"], RunMode.RUN)
-        if composed.hydra.mode == RunMode.MULTIRUN:
-            raise SettingsError(f"{name}: a sweep, and not the single run that is needed")
+def _single(compose: Composer, name: str, words: Sequence[str]) -> Settings:
+    settings = compose.single([f"experiment={name}", *words])
+    if settings is None:
+        raise SettingsError(f"{name}: a sweep, and not the single run that is needed")
+    return settings
 
 
 def _pair(word: str) -> Sequence[str]:

@@ -70,7 +70,10 @@ class SgdprobeLauncher(Launcher):
         """Run all jobs and leave with the sweep's exit code."""
         from sgdprobe.sweep.plan import Plan
 
-        composer = Composer(self.hydra_context.config_loader, self.config)
+        hydra = self.config.hydra
+        composer = Composer(
+            self.hydra_context.config_loader, hydra.job.config_name, hydra.overrides.hydra
+        )
         cells = [composer.job(overrides) for overrides in job_overrides]
         axes = [word.partition("=")[0] for word in job_overrides[0]]
         plan = Plan.of(cells, axes)
