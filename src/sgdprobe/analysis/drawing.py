@@ -1,6 +1,7 @@
 """What all figures share: one style, told apart by shape as well, and the bytes of a file."""
 
 import io
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -27,7 +28,8 @@ def svg(figure: Figure) -> bytes:
     with mpl.rc_context({"svg.hashsalt": "sgdprobe", "svg.fonttype": "path"}):
         stream = io.BytesIO()
         # savefig() would draw all of it once more, only to lay it out.
-        FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
+        canvas: Any = FigureCanvasSVG(figure)  # matplotlib gives its own no types
+        canvas.print_svg(stream, metadata={"Date": None, "Creator": None})
     return stream.getvalue()
 
 
