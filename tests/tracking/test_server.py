@@ -1,0 +1,169 @@
+"""A store behind `mlflow server`: all commands work there, and its death is told and outlived."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from http.client import OK, HTTPConnection, HTTPException
+from pathlib import Path
+from subprocess import DEVNULL, CompletedProcess, Popen
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    Runs = Callable[[str], list[Run]]
+
+InTurn = Callable[..., list[CompletedProcess[str]]]
+SWEEP = ("-m", "notes", "seed=0,1,2", "sweep.n_jobs=2")
+EXPLAIN = ("notes", "book", "--fix=dtype=float32", "--factors=init.scale", "--seeds=2")
+
+
+@dataclass
+class Server:
+    """`mlflow server` on a folder of its own; it may be killed and started again."""
+
+    folder: Path
+    port: int
+    environment: dict[str, str]
+    process: "Popen[bytes] | None" = field(default=None, init=False)
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        store = f"--backend-store-uri=sqlite:///{self.folder}/mlflow.db"
+        artifacts = f"--artifacts-destination={self.folder}/artifacts"
+        self.process = Popen(
+            [
+                *(sys.executable, "-m", "mlflow", "server", store, artifacts),
+                *(f"--port={self.port}", "--workers=1"),
+            ],
+            env=self.environment | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            start_new_session=True,
+        )
+        end = time.monotonic() + 120
+        while not self.answers():
+            assert time.monotonic() < end, "the server does not answer"
+            assert self.process.poll() is None, "the server ended"
+            time.sleep(0.2)
+
+    def answers(self) -> bool:
+        try:
+            with closing(HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
+                connection.request("GET", "/health")
+                return connection.getresponse().status == OK
+        except (OSError, HTTPException):
+            return False
+
+    def kill(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
+) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("server"), free_port(), environment)
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="module")
+def answers(server: Server, train: Callable[..., CompletedProcess[str]]) -> list[str]:
+    """What a sweep prints, the first time and the second."""
+    told = []
+    for _ in range(2):
+        answer = train(*SWEEP, MLFLOW_TRACKING_URI=server.uri)
+        assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
+        told.append(answer.stdout)
+    return told
+
+
+def test_a_sweep_records_every_epoch_there_and_is_not_made_twice(
+    answers: list[str], server: Server, runs: "Runs"
+) -> None:
+    first, second = answers
+    assert ": 3 done, 0 failed, 0 done before, 0 left, in " in first
+    assert ": 0 done, 0 failed, 3 done before, 0 left, in " in second
+    assert f"{server.uri}/#/experiments/" in first
+    found = runs(server.uri)
+    assert sorted((run.data.tags["seed"], run.info.status) for run in found) == [
+        (seed, "FINISHED") for seed in "012"
+    ]
+    assert all(
+        {"loss", "train_accuracy", "test_accuracy"} <= set(run.data.metrics) for run in found
+    )
+
+
+@pytest.mark.usefixtures("answers")
+def test_a_run_of_it_is_repeated_from_there_alone(
+    server: Server, project: Path, in_turn: InTurn
+) -> None:
+    (answer,) = in_turn([["last", "--uri", server.uri]], door=project / "src/rerun.py")
+    assert answer.returncode == 0, answer
+    assert "IDENTICAL" in answer.stdout
+
+
+def test_a_gap_is_explained_from_there(
+    answers: list[str], server: Server, project: Path, in_turn: InTurn
+) -> None:
+    study = "--study=behind-a-server"
+    folder = project / "experiments" / "behind-a-server"
+    (answer,) = in_turn(
+        [[*EXPLAIN, study]], door=project / "src/explain.py", MLFLOW_TRACKING_URI=server.uri
+    )
+    (report,) = in_turn([["--uri", server.uri]], door=project / "src/report.py")
+    for told in (answer, report):
+        assert (told.returncode, told.stderr) == (0, ""), told
+    assert f"{server.uri}/#/experiments/" in (folder / "index.html").read_text()
+    for file in folder.iterdir():  # other tests need a project without changes
+        file.unlink()
+    folder.rmdir()
+
+
+def test_a_server_that_is_killed_in_the_middle_and_comes_back(
+    server: Server, start: Callable[..., Popen[str]], runs: "Runs"
+) -> None:
+    def endless() -> "list[Run]":
+        return [
+            run
+            for run in runs(server.uri)
+            if run.data.params.get("training.iterations") == "1000000"
+        ]
+
+    words = ("-m", "book", "seed=7,8,9", "sweep.n_jobs=2")
+    process = start(*words, "training.iterations=1000000", MLFLOW_TRACKING_URI=server.uri)
+    while sum(bool(run.data.metrics) for run in endless()) < 2:
+        assert process.poll() is None, "it ended before its server did"
+        time.sleep(0.2)
+    server.kill()
+    out, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (1, ""), out
+    assert f"stopped: the store {server.uri} can't be used: " in out
+    server.start()
+    assert {run.info.status for run in endless()} == {"RUNNING"}, "nobody could tell"
+    process = start(*words, MLFLOW_TRACKING_URI=server.uri)
+    out, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (0, ""), out
+    assert {run.info.status for run in endless()} == {"KILLED"}
+    assert ": 3 done, 0 failed, 0 done before, 0 left, in " in out
