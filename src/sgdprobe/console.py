@@ -53,10 +53,12 @@ def epoch_table(epochs: Sequence[EpochMetrics]) -> str:
     )
 
 
-def where_to_look(page: str) -> str:
-    """What to type and open next, wherever the reader stands."""
+def where_to_look(page: str, command: str | None) -> str:
+    """What to open next, and before it to type, wherever the reader stands."""
+    if command is None:
+        return f"to compare: open\n  {page}"
     root = "" if Path.cwd() == PROJECT_ROOT else f"cd {PROJECT_ROOT} && "
-    return f"to compare: {root}mlflow ui\n  then open http://127.0.0.1:5000{page}"
+    return f"to compare: {root}{command}\n  then open {page}"
 
 
 class RunProgress:

@@ -75,7 +75,7 @@ def rerun_run(word: str, how: Repeating) -> int:
         _say(outcome.failure)
     _say(*_told(verdict))
     _say(f"run {outcome.run_id} in experiment {store.experiment}")
-    _say(where_to_look(store.page()))
+    _say(where_to_look(store.page(), store.ui()))
     return 0 if verdict.same else 1
 
 

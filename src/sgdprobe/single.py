@@ -42,5 +42,5 @@ def run_single(settings: Settings, recipe: str | None, overridden: Sequence[str]
     say = progress.console.print
     say(f"{outcome.status} in {duration(outcome.seconds)}: {result}", soft_wrap=True)
     say(f"run {outcome.run_id} in experiment {store.experiment}", soft_wrap=True)
-    say(where_to_look(store.page()), soft_wrap=True)
+    say(where_to_look(store.page(), store.ui()), soft_wrap=True)
     return 0 if outcome.status == "FINISHED" else 1

@@ -202,7 +202,7 @@ def test_a_database_is_asked_what_a_server_would_tell(
     assert {result.run_id: result.diverged for result in asked.values()} == {
         run_id: row["diverged"] == "1" for run_id, row in rows.items()
     }
-    assert asked == dict(evidence._searched(client, keys))
+    assert asked == dict(evidence._searched(store, client, keys))
     results = list(asked.values())
     (known,) = {type(found) for found in evidence.recorded_evidence(store, results)}
     for result, found in zip(results, evidence.recorded_evidence(store, results), strict=True):

@@ -106,6 +106,7 @@ def test_a_sweep_records_every_epoch_there_and_is_not_made_twice(
     assert ": 3 done, 0 failed, 0 done before, 0 left, in " in first
     assert ": 0 done, 0 failed, 3 done before, 0 left, in " in second
     assert f"{server.uri}/#/experiments/" in first
+    assert "View run" not in first, "MLflow prints in between"
     found = runs(server.uri)
     assert sorted((run.data.tags["seed"], run.info.status) for run in found) == [
         (seed, "FINISHED") for seed in "012"

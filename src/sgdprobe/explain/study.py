@@ -171,7 +171,6 @@ def _results(study: Study, recorded: "Mapping[str, Result]") -> tuple[Measured, 
 
 def _keep(measured: Measured, page: Path) -> int:
     """Keep the page in the store too, with the first recipe's first run. Returns the exit code."""
-    from sgdprobe.analysis.explanation.runs import UI
     from sgdprobe.tracking import StoreError, keep_page
 
     design = measured.design
@@ -181,7 +180,7 @@ def _keep(measured: Measured, page: Path) -> int:
     except StoreError as error:  # the report is written: only this copy of it is not
         print(f"the page is not in MLflow: {error}")
         return 1
-    print(f"in MLflow: {UI}{where}")
+    print(f"in MLflow: {where}")
     return 0
 
 

@@ -1,6 +1,5 @@
 """Runs a plan and tells about it: what is done already, each run as it ends, a table of all."""
 
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,24 +29,21 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings] | None) -> int:
     """
     settings = plan.jobs[0].settings
     pin(settings.bits)
-    # Workers import and load while this process prepares the store.
-    warm_up = threading.Thread(target=start_workers, args=(settings, len(plan.jobs)), daemon=True)
-    if not settings.sweep.dry_run:
-        warm_up.start()
-    from sgdprobe.tracking import open_store
-
     console = plain_console()
     if plan.merged:
         console.print(f"{plan.merged} duplicates merged")
     if settings.sweep.dry_run:
         return tell_plan(plan, console)
+    starting = start_workers(settings, len(plan.jobs))
+    from sgdprobe.tracking import open_store
+
     stores = {name: open_store(settings.tracking.uri, name) for name in _experiments(plan)}
     tasks = _tasks(plan, stores)
     done = done_before(tasks) if settings.sweep.resume else {}
     left = [task for task in tasks if task[0].name not in done]
     if settings.sweep.resume:
         tell_outdated(left, console)
-    warm_up.join()
+    starting.join()
     started = time.perf_counter()
     with _tidy(stores.values(), console), SweepProgress(len(tasks), console) as progress:
         progress.found(list(done.values()))
@@ -87,7 +83,7 @@ def tell_end(plan: Plan, progress: SweepProgress, took: str, stores: Iterable["S
         progress.console.print(progress.cautions(), soft_wrap=True)
     progress.console.print(f"sweep {plan.sweep}: {progress.counts()}, {took}", soft_wrap=True)
     for store in stores:
-        progress.console.print(where_to_look(store.page()), soft_wrap=True)
+        progress.console.print(where_to_look(store.page(), store.ui()), soft_wrap=True)
 
 
 def tell_report(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.backend import resource_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from sgdprobe.assembly import load_data
@@ -25,8 +26,22 @@ if TYPE_CHECKING:
 SIGNALS = re.compile(r"exit codes of the workers are \{(.+)\}")
 
 
-def start_workers(settings: Settings, jobs: int) -> None:
-    """Start joblib's processes and let them import and load while this one prepares the store."""
+def start_workers(settings: Settings, jobs: int) -> threading.Thread:
+    """Start joblib's processes and let them import and load while this one prepares the store.
+
+    They are ready when the thread has ended.
+    """
+    if settings.sweep.backend == "loky":
+        # joblib's helper process: started by the thread, while this one imports MLflow, it has
+        # been dead at its first use, in about one sweep of a thousand.
+        with suppress(OSError):
+            resource_tracker.ensure_running()
+    thread = threading.Thread(target=_warm_up, args=(settings, jobs), daemon=True)
+    thread.start()
+    return thread
+
+
+def _warm_up(settings: Settings, jobs: int) -> None:
     if settings.sweep.backend == "loky":
         calls = [delayed(_prepare)(settings)] * min(effective_n_jobs(settings.sweep.n_jobs), jobs)
         # What can't be started now is started, or fails, when there is work for it.

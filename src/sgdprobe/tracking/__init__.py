@@ -8,6 +8,8 @@ import os
 # MLflow reports its use to its makers unless told not to; a training run has no business online.
 # It reads these when it is imported, so they stand above the imports.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# It would print two lines for each run that a server holds, in between ours.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # It would ask a server that is down for four minutes, and one that hangs for a quarter of an hour.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")

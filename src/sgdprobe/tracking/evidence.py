@@ -40,18 +40,13 @@ SERIES = """
 class Result:
     """A run that has its result: FINISHED, or diverged, which is a result too.
 
-    metrics : the last recorded value of each.
+    page : the address that shows it in MLflow; metrics : the last recorded value of each.
     """
 
     run_id: str
-    experiment_id: str
+    page: str
     diverged: bool
     metrics: Mapping[str, float]
-
-    @property
-    def page(self) -> str:
-        """The part of the address, after the host, that shows the run in `mlflow ui`."""
-        return page_of(self.experiment_id, self.run_id)
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ def recorded_results(uri: str | None, keys: Collection[str]) -> dict[str, Result
     except MissingStore:
         return {}
     with usable(uri):
-        ended = _asked(uri, keys) if is_database(uri) else _searched(client, keys)
+        ended = _asked(uri, keys) if is_database(uri) else _searched(uri, client, keys)
         results: dict[str, Result] = {}
         for key, result in ended:
             results.setdefault(key, result)
@@ -83,16 +78,19 @@ def _asked(uri: str, keys: Collection[str]) -> Iterator[tuple[str, Result]]:
     rows = [row for row in ask(uri, ENDED, sorted(set(keys))) if _is_result(row[3], row[4])]
     metrics = last_metrics(uri, sorted({row[1] for row in rows}))
     for key, run_id, experiment, status, failure in rows:
-        yield key, Result(run_id, str(experiment), diverged(status, failure), metrics[run_id])
+        page = page_of(uri, str(experiment), run_id)
+        yield key, Result(run_id, page, diverged(status, failure), metrics[run_id])
 
 
-def _searched(client: MlflowClient, keys: Collection[str]) -> Iterator[tuple[str, Result]]:
+def _searched(
+    uri: str, client: MlflowClient, keys: Collection[str]
+) -> Iterator[tuple[str, Result]]:
     for run in _runs(client):
         info, tags = run.info, run.data.tags
         if tags["key"] in keys and _is_result(info.status, tags.get("failure")):
             failed = diverged(info.status, tags.get("failure"))
-            metrics = dict(run.data.metrics)
-            yield tags["key"], Result(info.run_id, info.experiment_id, failed, metrics)
+            page = page_of(uri, info.experiment_id, info.run_id)
+            yield tags["key"], Result(info.run_id, page, failed, dict(run.data.metrics))
 
 
 def _is_result(status: str, failure: str | None) -> bool:

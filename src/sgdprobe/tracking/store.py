@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import quote
+from shlex import quote as quoted
+from urllib.parse import quote, urlsplit
 
 import mlflow
 from filelock import FileLock
@@ -27,6 +28,8 @@ from sgdprobe.tracking.processes import is_dead
 # What MLflow says of a store of another version, and the versions that it knows.
 SCHEMA = re.compile(r"found version (\w+)")
 MIGRATIONS = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
+
+UI = "http://127.0.0.1:5000"  # where `mlflow ui` shows a store that is a file
 
 PATIENCE = 30  # seconds for which another process may keep a sqlite store locked
 
@@ -74,9 +77,16 @@ class Store:
         return MlflowClient(tracking_uri=self.uri)
 
     def page(self) -> str:
-        """The part of the address, after the host, that shows the experiment's charts."""
+        """The address of the experiment's charts."""
         query = "workflowType=machine_learning&compareRunsMode=CHART"
-        return f"/#/experiments/{self.experiment_id}/runs?{query}"
+        return f"{_served_at(self.uri)}/#/experiments/{self.experiment_id}/runs?{query}"
+
+    def ui(self) -> str | None:
+        """What to type at the project's root to be shown that address; None for a server."""
+        if _is_server(self.uri):
+            return None
+        default = self.uri == default_uri()
+        return "mlflow ui" if default else f"mlflow ui --backend-store-uri {quoted(self.uri)}"
 
 
 def default_uri() -> str:
@@ -89,9 +99,21 @@ def store_uri(uri: str | None) -> str:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
 
 
-def page_of(experiment_id: str, run_id: str) -> str:
-    """The part of the address, after the host, that shows a run in `mlflow ui`."""
-    return f"/#/experiments/{experiment_id}/runs/{run_id}"
+def page_of(uri: str, experiment_id: str, run_id: str) -> str:
+    """The address that shows a run of a store: on its server, or in `mlflow ui`."""
+    return f"{_served_at(uri)}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def _served_at(uri: str) -> str:
+    if not _is_server(uri):
+        return UI
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]  # whoever looks has credentials of their own
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
+
+
+def _is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
 
 
 def absolute_uri(uri: str | None) -> str:

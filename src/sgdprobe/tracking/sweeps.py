@@ -46,22 +46,18 @@ CURVES = """
 class SweepRun:
     """A run as it was recorded.
 
-    metrics : the last value of each; curve : the test accuracy, epoch by epoch.
+    page : the address that shows it in MLflow; metrics : the last value of each; curve : the test
+    accuracy, epoch by epoch.
     """
 
     run_id: str
-    experiment_id: str
+    page: str
     name: str
     status: str
     params: Mapping[str, str]
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
     curve: Sequence[float] = field(default=())
-
-    @property
-    def page(self) -> str:
-        """The part of the address, after the host, that shows the run in `mlflow ui`."""
-        return page_of(self.experiment_id, self.run_id)
 
     @property
     def state(self) -> str:
@@ -90,7 +86,7 @@ def runs_of(uri: str | None, word: str) -> list[SweepRun]:
     if is_database(store_uri(uri)):
         return _read(store_uri(uri), ids)
     runs = sorted(map(client.get_run, ids), key=lambda run: (run.info.start_time, run.info.run_id))
-    return [_converted(client, run) for run in runs]
+    return [_converted(store_uri(uri), client, run) for run in runs]
 
 
 def add_to_sweep(uri: str, sweep: str, run_ids: Iterable[str]) -> None:
@@ -143,7 +139,7 @@ def _read(uri: str, ids: Sequence[str]) -> list[SweepRun]:
         curves[run_id][step] = value
     starts = dict(map(tuple, ask(uri, STARTS, ids)))
     runs = [
-        SweepRun(i, str(number), name, status, params[i], tags[i], metrics[i],
+        SweepRun(i, page_of(uri, str(number), i), name, status, params[i], tags[i], metrics[i],
                  list(curves[i].values()))
         for i, number, name, status in ask(uri, RUNS, ids)
     ]  # fmt: skip
@@ -164,10 +160,10 @@ def _search(client: MlflowClient, experiment_id: str | None) -> Iterator[Run]:
             return
 
 
-def _converted(client: MlflowClient, run: Run) -> SweepRun:
+def _converted(uri: str, client: MlflowClient, run: Run) -> SweepRun:
     info, data = run.info, run.data
     curve = {m.step: m.value for m in client.get_metric_history(info.run_id, CURVE)}
     return SweepRun(
-        info.run_id, info.experiment_id, info.run_name, info.status,
+        info.run_id, page_of(uri, info.experiment_id, info.run_id), info.run_name, info.status,
         data.params, data.tags, data.metrics, [curve[step] for step in sorted(curve)],
     )  # fmt: skip

@@ -15,7 +15,6 @@ from sgdprobe.settings import shown
 if TYPE_CHECKING:
     from sgdprobe.tracking import Result
 
-UI = "http://127.0.0.1:5000"
 
 LAST = ("train_accuracy", "loss")
 COLUMNS = {
@@ -98,9 +97,9 @@ def columns(facts: Facts) -> list[Block]:
 
 
 def linked_run(result: "Result") -> str:
-    """A run's id, leading to its page in `mlflow ui`."""
+    """A run's id, leading to its page in MLflow."""
     words = f"{result.run_id[:8]}{' (diverged)' if result.diverged else ''}"
-    return f"[{words}]({UI}{result.page})"
+    return f"[{words}]({result.page})"
 
 
 def runs(facts: Facts) -> list[Block]:

@@ -13,7 +13,6 @@ from sgdprobe.analysis.sweep.figures import cell_at, layers
 if TYPE_CHECKING:
     from sgdprobe.tracking import SweepRun
 
-UI = "http://127.0.0.1:5000"
 HEAT_MAP, CURVES, SATURATION = "heat_map.svg", "learning_curves.svg", "saturation.svg"
 LAST = ("test_accuracy", "train_accuracy", "loss")
 COLUMNS = {
@@ -161,7 +160,7 @@ def cells(facts: Facts) -> list[Block]:
 
 def _linked(runs: "Sequence[SweepRun]") -> str:
     return " ".join(
-        f"[{run.run_id[:8]}{'' if run.state == 'finished' else f' {run.state}'}]({UI}{run.page})"
+        f"[{run.run_id[:8]}{'' if run.state == 'finished' else f' {run.state}'}]({run.page})"
         for run in runs
     )
 
