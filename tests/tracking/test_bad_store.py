@@ -185,6 +185,21 @@ def test_a_locked_store_is_waited_for(
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]
 
 
+def test_a_store_that_is_locked_is_waited_for_to_be_opened(new_store: Callable[[], str]) -> None:
+    uri = new_store()
+    code = (
+        "import sys; from sgdprobe.tracking import Store\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "print(len(Store(sys.argv[1], 'any', '0').client().search_experiments()))"
+    )
+    words = [sys.executable, "-c", code, uri]
+    with Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as opener:
+        assert opener.stdout is not None
+        assert opener.stdout.readline() == "ready\n"
+        with locked(path_of(uri), seconds=8):  # MLflow gives up after 5
+            assert opener.communicate("go on\n", timeout=120)[0] == "1\n"
+
+
 def test_a_store_locked_in_the_middle_is_waited_for_longer_than_mlflow_does(
     start: Callable[..., Popen[str]],
     new_store: Callable[[], str],

@@ -27,7 +27,7 @@ from sgdprobe.nn.functions import Array
 from sgdprobe.settings import Settings, shown
 from sgdprobe.tracking.processes import process_tags
 from sgdprobe.tracking.provenance import source_files, source_hash, without_secrets
-from sgdprobe.tracking.store import Store, alone, at_root, knock
+from sgdprobe.tracking.store import Store, alone, at_root, insist
 
 LONG = 5.0  # seconds; a write takes milliseconds
 
@@ -61,25 +61,22 @@ def _whole(
 ) -> Callable[Concatenate["RunRecorder", P], None]:
     """A write that no signal cuts in two, made where the store's own places hold.
 
-    MLflow waits 20 seconds for a locked store; it is waited for once more. A store that keeps a
-    write waiting in vain is given up: each of the writes with which a run ends would wait, too.
+    A store that keeps a write waiting in vain is given up: each of the writes with which a run ends
+    would wait, too.
     """
 
     @wraps(write)
     def whole(self: "RunRecorder", /, *args: P.args, **kwargs: P.kwargs) -> None:
         if self._given_up is not None:
             raise self._given_up
+
+        def once() -> None:
+            with _held_back(), at_root(self.uri):
+                write(self, *args, **kwargs)
+
         started = time.monotonic()
         try:
-            try:
-                with _held_back(), at_root(self.uri):
-                    write(self, *args, **kwargs)
-            except MlflowException as error:
-                if "is locked" not in str(error):
-                    raise
-                knock(self.uri)
-                with _held_back(), at_root(self.uri):
-                    write(self, *args, **kwargs)
+            insist(self.uri, once)
         except (MlflowException, SQLAlchemyError) as error:
             if time.monotonic() - started > LONG:
                 self._given_up = error

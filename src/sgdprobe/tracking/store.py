@@ -4,12 +4,13 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from shlex import quote as quoted
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 import mlflow
@@ -24,6 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sgdprobe.places import PROJECT_ROOT, STORE
 from sgdprobe.refusal import Refusal
 from sgdprobe.tracking.processes import is_dead
+
+T = TypeVar("T")
 
 # What MLflow says of a store of another version, and the versions that it knows.
 SCHEMA = re.compile(r"found version (\w+)")
@@ -74,7 +77,7 @@ class Store:
 
     def client(self) -> MlflowClient:
         """A client of this store."""
-        return MlflowClient(tracking_uri=self.uri)
+        return _client(self.uri)
 
     def page(self) -> str:
         """The address of the experiment's charts."""
@@ -131,7 +134,7 @@ def read_store(uri: str | None) -> MlflowClient:
         raise MissingStore(f"{file} is not there: no run was recorded yet")
     with usable(uri):
         _look(uri)
-        client = MlflowClient(tracking_uri=uri)
+        client = _client(uri)
         client.search_experiments(max_results=1)  # a server is first asked here
     return client
 
@@ -144,7 +147,7 @@ def known_store(uri: str | None, experiment: str) -> Store | None:
         return None
     with usable(uri):
         _look(uri)
-        found = MlflowClient(tracking_uri=uri).get_experiment_by_name(experiment)
+        found = _client(uri).get_experiment_by_name(experiment)
     return Store(uri, experiment, found.experiment_id) if found else None
 
 
@@ -160,7 +163,7 @@ def open_store(uri: str | None, experiment: str) -> Store:
     with usable(uri), alone(uri), at_root():
         _make_file(uri)
         knock(uri)
-        client = MlflowClient(tracking_uri=uri)
+        client = _client(uri)
         found = client.get_experiment_by_name(experiment)
         if found is None:
             number = _make_experiment(client, uri, experiment)
@@ -171,6 +174,24 @@ def open_store(uri: str | None, experiment: str) -> Store:
             number = found.experiment_id
         _bury(client, number)
     return Store(uri, experiment, number)
+
+
+def insist(uri: str, ask: Callable[[], T]) -> T:
+    """The answer of a store; one that is locked is asked once more when it no longer is.
+
+    MLflow waits 5 seconds for a locked store to open it, and 20 to write to it.
+    """
+    try:
+        return ask()
+    except (MlflowException, SQLAlchemyError) as error:
+        if "is locked" not in str(error):
+            raise
+    knock(uri)
+    return ask()
+
+
+def _client(uri: str) -> MlflowClient:
+    return insist(uri, partial(MlflowClient, tracking_uri=uri))
 
 
 def knock(uri: str) -> None:
