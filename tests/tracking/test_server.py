@@ -78,6 +78,41 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.mark.parametrize(
+    ("uri", "host", "command"),
+    [
+        ("http://ann:pw@host:8080/mlflow/", "http://host:8080/mlflow", None),
+        ("https://host", "https://host", None),
+        (
+            "sqlite:////my runs/x.db",
+            "http://127.0.0.1:5000",
+            "mlflow ui --backend-store-uri 'sqlite:////my runs/x.db'",
+        ),
+        (
+            "postgresql://ann:pw@host/runs",
+            "http://127.0.0.1:5000",
+            "mlflow ui --backend-store-uri 'postgresql://***@host/runs'",
+        ),
+    ],
+)
+def test_where_a_browser_finds_a_store(uri: str, host: str, command: str | None) -> None:
+    from sgdprobe.tracking import Store, StoreError, usable
+
+    store = Store(uri, "any", "7")
+    assert store.page().startswith(f"{host}/#/experiments/7/runs?")
+    assert store.ui() == command
+    with pytest.raises(StoreError) as told, usable(uri):
+        raise OSError(f"nobody at {uri}")
+    assert "pw" not in str(told.value)
+
+
+def test_the_default_store_needs_no_address() -> None:
+    from sgdprobe.tracking import Store
+    from sgdprobe.tracking.store import default_uri
+
+    assert Store(default_uri(), "any", "7").ui() == "mlflow ui"
+
+
 @pytest.fixture(scope="module")
 def server(
     tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]

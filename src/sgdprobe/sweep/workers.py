@@ -91,8 +91,7 @@ def _of_this_sweep(found: Outcome, store: "Store") -> Outcome:
     """What was found, and not as done earlier if this very sweep did it and lost the worker."""
     from sgdprobe.tracking import tags_of
 
-    if found.run_id is None:
-        return found
+    assert found.run_id is not None
     sweep = tags_of(store, found.run_id).get("sweep")
     return replace(found, earlier=sweep != found.job.tags.get("sweep"))
 

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sgdprobe.places import PROJECT_ROOT, STORE
 from sgdprobe.refusal import Refusal
 from sgdprobe.tracking.processes import is_dead
+from sgdprobe.tracking.provenance import without_secrets
 
 T = TypeVar("T")
 
@@ -51,7 +52,8 @@ def usable(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        raise StoreError(f"the store {uri} can't be used: {_reason(error, uri)}") from error
+        reason = without_secrets(f"the store {uri} can't be used: {_reason(error, uri)}")
+        raise StoreError(reason) from error
 
 
 def _reason(error: Exception, uri: str) -> str:
@@ -88,8 +90,9 @@ class Store:
         """What to type at the project's root to be shown that address; None for a server."""
         if _is_server(self.uri):
             return None
-        default = self.uri == default_uri()
-        return "mlflow ui" if default else f"mlflow ui --backend-store-uri {quoted(self.uri)}"
+        if self.uri == default_uri():
+            return "mlflow ui"
+        return f"mlflow ui --backend-store-uri {quoted(without_secrets(self.uri))}"
 
 
 def default_uri() -> str:
