@@ -3,28 +3,30 @@
 import numpy as np
 import pytest
 
-from sgdprobe.assembly import build, first_params, random_streams, seen, splits, whole_params
-from sgdprobe.data import Dataset, load
+from sgdprobe.assembly import build, first_params, random_streams, splits, whole_params
+from sgdprobe.data import Dataset
 from sgdprobe.nn import Examples, Network, train
+from sgdprobe.nn.functions import Array
 from sgdprobe.settings import Settings
 
+# The second pixel and the last are 0 in every image; the first is darker than the third.
+DARK = [[10, 0, 200, 0], [0, 0, 30, 0], [25, 0, 7, 0], [90, 0, 0, 0]]
+ORDER = [1, 3, 0, 2]
 
-def tiny(pixels: list[list[int]]) -> Dataset:
+
+@pytest.fixture
+def data() -> Dataset:
     """Four training images and the first two of them again as test images."""
-    images = np.array(pixels, np.uint8)
+    images = np.array(DARK, np.uint8)
     labels = np.array([0, 1, 2, 1], np.uint8)
     return Dataset("tiny", images, labels, images[:2], labels[:2])
 
 
-# The second pixel and the last are 0 in every image.
-DARK = [[10, 0, 200, 0], [0, 0, 30, 0], [255, 0, 7, 0], [90, 0, 0, 0]]
-
-
-def settings(scale: str) -> Settings:
+def settings(scale: str, **data: int) -> Settings:
     return Settings.of(
         {
             "dtype": "float64",
-            "data": {"scale": scale},
+            "data": {"scale": scale, **data},
             "network": {"hidden": [3]},
             "init": {"scale": 1},
             "training": {"iterations": 5, "batch_size": 2},
@@ -32,43 +34,77 @@ def settings(scale: str) -> Settings:
     )
 
 
-def test_pixels_that_are_always_0_are_left_out() -> None:
-    data = tiny(DARK)
-    assert data.lit.tolist() == [0, 2]
-    assert data.trimmed.train_images.tolist() == [[10, 200], [0, 30], [255, 7], [90, 0]]
-    assert data.trimmed.pixels == 2
-    assert data.pixels == 4
-    assert not data.trimmed.test_images.flags.writeable
+def test_batches_have_the_darkest_pixels_first_and_only_what_is_lit(data: Dataset) -> None:
+    train = splits(settings("none"), data).train
+    for mask, x in (
+        ([0, 1], [[10, 200], [0, 30]]),
+        ([1], [[30]]),
+        ([3, 0], [[90, 0], [10, 200]]),
+    ):
+        assert train.batch(np.array(mask))[0].tolist() == x
 
 
-@pytest.mark.parametrize("scale", ["none", "unit"])
-def test_training_without_them_is_training_with_them(scale: str) -> None:
-    data, chosen = tiny(DARK), settings(scale)
+def test_the_network_has_a_weight_for_every_pixel_and_gives_it_back(data: Dataset) -> None:
+    chosen = settings("none")
     first = first_params(chosen, data, random_streams(0)["weights"])
-    trimmed, whole = build(chosen, data, first), Network(first)
-    assert trimmed.params["W1"].shape == (2, 3)
-    factor = 1 / 255 if scale == "unit" else 1.0
-    examples = Examples(data.train_images, data.train_labels, factor=factor, dtype="float64")
+    network = build(chosen, data, first)
+    np.testing.assert_array_equal(network.params["W1"], first["W1"][ORDER])
+    whole = whole_params(data, network)
+    assert list(whole) == list(first)
+    for name, values in first.items():
+        np.testing.assert_array_equal(whole[name], values, err_msg=name)
+
+
+def scaled(scale: str) -> Array:
+    """What the network should see of the images, by the definition of each scale."""
+    x: Array = np.array(DARK, float)
+    if scale == "standard":
+        return np.asarray((x - x.mean()) / x.std())
+    return x / 255 if scale == "unit" else x
+
+
+@pytest.mark.parametrize("scale", ["none", "unit", "standard"])
+def test_training_is_that_of_a_plain_loop_on_all_pixels_scaled(scale: str, data: Dataset) -> None:
+    chosen = settings(scale)
+    first = first_params(chosen, data, random_streams(0)["weights"])
+    network, rng = build(chosen, data, first), random_streams(0)["batches"]
+    examples = splits(chosen, data).train
     rate = {"learning_rate": 0.1, "batch_size": 2, "updates": 5}
+    metrics = list(train(network, examples, examples, rng, **rate))  # type: ignore[arg-type]
+
+    plain, rng, losses = Network(first), random_streams(0)["batches"], []
+    for mask in rng.integers(0, 4, (2, 2)), rng.integers(0, 4, (2, 2)), rng.integers(0, 4, (1, 2)):
+        for indices in mask:
+            loss, grad = plain.gradient(scaled(scale)[indices], data.train_labels[indices])
+            plain.theta -= 0.1 * grad
+            losses.append(loss)
+    assert [loss for m in metrics for loss in m.losses] == pytest.approx(losses, rel=1e-12)
+    ours = whole_params(data, network)
+    for name, values in plain.params.items():
+        np.testing.assert_allclose(ours[name], values, rtol=1e-11, err_msg=name)
+    if scale != "standard":
+        np.testing.assert_array_equal(ours["W1"][[1, 3]], first["W1"][[1, 3]])
+
+
+def test_what_is_held_out_is_the_end_of_the_training_images(data: Dataset) -> None:
+    parts = splits(settings("none", validation=1), data)
+    assert parts.validation is not None
+    assert (len(parts.train), len(parts.validation), len(parts.test)) == (3, 1, 2)
+    for part, x in ((parts.train, [[0, 30], [25, 7]]), (parts.validation, [[90, 0]])):
+        assert part.batch(np.arange(len(part))[-2:])[0].tolist() == x
+
+
+def test_examples_of_all_pixels_learn_the_same(data: Dataset) -> None:
+    # The same images in their own order, nothing left out: only rounding may differ.
+    chosen = settings("unit")
+    first = first_params(chosen, data, random_streams(0)["weights"])
+    rate = {"learning_rate": 0.1, "batch_size": 2, "updates": 5}
+    whole = Examples(data.train_images, data.train_labels, dtype="float64")
     losses = []
-    for network, x in ((trimmed, splits(chosen, data).train), (whole, examples)):
+    for network, x in (
+        (build(chosen, data, first), splits(chosen, data).train),
+        (Network(first, factor=1 / 255), whole),
+    ):
         (*_, last) = train(network, x, x, random_streams(0)["batches"], **rate)  # type: ignore[arg-type]
         losses.append(last.loss)
     assert losses[0] == pytest.approx(losses[1], rel=1e-12)
-    ours = whole_params(chosen, data, first, trimmed)
-    assert list(ours) == list(whole.params)
-    for name, values in whole.params.items():
-        np.testing.assert_allclose(ours[name], values, rtol=1e-12, err_msg=name)
-    np.testing.assert_array_equal(ours["W1"][[1, 3]], first["W1"][[1, 3]])
-
-
-def test_a_dark_pixel_stays_where_it_is_not_0_after_scaling() -> None:
-    data, chosen = tiny(DARK), settings("standard")
-    assert seen(chosen, data).pixels == 4
-    x, _ = splits(chosen, data).train.batch(np.array([0]))
-    mean = np.mean(DARK)
-    np.testing.assert_allclose(x[0], (np.array(DARK[0]) - mean) / np.std(DARK))
-
-
-def test_mnist_has_719_pixels_that_are_not_always_0() -> None:
-    assert len(load("mnist", None).lit) == 719

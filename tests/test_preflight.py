@@ -148,12 +148,12 @@ def test_the_floor_under_the_other_loss(warned: Warned) -> None:
 def test_nothing_is_touched(digits: Path) -> None:
     settings, network, x, t = begun(NOTES, digits)
     network.gradient(x, t)
-    layer = network.layers(len(x))[0]
-    theta, grad, h = network.theta.copy(), network.grad.copy(), layer.h.copy()
+    h = network.last_pass(len(x)).h[0]
+    theta, grad, hidden = network.theta.copy(), network.grad.copy(), h.copy()
     images, labels = x.copy(), t.copy()
     preflight(settings, network, x, t)
     for before, now in (
-        (theta, network.theta), (grad, network.grad), (h, layer.h), (images, x), (labels, t)
+        (theta, network.theta), (grad, network.grad), (hidden, h), (images, x), (labels, t)
     ):  # fmt: skip
         np.testing.assert_array_equal(before, now)
 

@@ -119,7 +119,8 @@ def test_provenance_says_all_that_decides_the_numbers(
         facts = json.loads((artifacts(run) / "provenance.json").read_text())
         assert facts["settings"]["network.hidden"]
         assert len(facts["data"]["files"]) == 4
-        assert len(facts["seen"]["digest"]) == 64
+        assert facts["seen"]["factor"] == 1 / 255
+        assert len(facts["data"]["digest"]) == 64
         assert facts["streams"]["batches"]["spawn_key"] == [1]
         assert facts["blas"]["threads"] == 1
         assert facts["git"] == {

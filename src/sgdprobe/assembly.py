@@ -1,7 +1,6 @@
 """From settings and data to what training needs: examples, network, random streams, length."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -29,36 +28,30 @@ class Splits:
     validation: Examples | None
 
 
-def seen(settings: Settings, data: Dataset) -> Dataset:
-    """What training sees: without the pixels that are 0 in every image, if that makes an x of 0.
-
-    An input that is always 0 adds nothing and its weights get no gradient: leaving it out changes
-    rounding only, and saves a twelfth of the work on MNIST.
-    """
-    return data.packed if settings.data.scale == "standard" else data.trimmed
-
-
 def splits(settings: Settings, data: Dataset) -> Splits:
-    """The examples, scaled as asked for; held out are the last training images."""
-    factor, offset = 1.0, 0.0
-    if settings.data.scale == "unit":
-        factor = 1 / 255
-    elif settings.data.scale == "standard":
-        mean, std = data.pixel_mean_and_std
-        factor, offset = 1 / std, mean / std
-    data = seen(settings, data)
+    """The examples; held out are the last training images."""
+    (train_dark, test_dark), data = data.darkest_first.dark, data.darkest_first
 
-    def examples(images: np.ndarray, labels: np.ndarray) -> Examples:
-        return Examples(images, labels, factor=factor, offset=offset, dtype=settings.dtype)
+    def examples(images: np.ndarray, labels: np.ndarray, dark: np.ndarray) -> Examples:
+        return Examples(images, labels, dark=dark, dtype=settings.dtype)
 
+    train = data.train_images, data.train_labels, train_dark
     kept = len(data.train_images) - settings.data.validation
     return Splits(
-        train=examples(data.train_images[:kept], data.train_labels[:kept]),
-        test=examples(data.test_images, data.test_labels),
-        validation=examples(data.train_images[kept:], data.train_labels[kept:])
-        if settings.data.validation
-        else None,
+        train=examples(*(part[:kept] for part in train)),
+        test=examples(data.test_images, data.test_labels, test_dark),
+        validation=examples(*(part[kept:] for part in train)) if settings.data.validation else None,
     )
+
+
+def factor_and_offset(settings: Settings, data: Dataset) -> tuple[float, float]:
+    """What pixels of 0 … 255 become for the network: factor · pixel - offset."""
+    if settings.data.scale == "unit":
+        return 1 / 255, 0.0
+    if settings.data.scale == "standard":
+        mean, std = data.pixel_mean_and_std
+        return 1 / std, mean / std
+    return 1.0, 0.0
 
 
 def updates_and_epochs(settings: Settings, data: Dataset) -> tuple[int, int]:
@@ -87,22 +80,21 @@ def first_params(settings: Settings, data: Dataset, rng: np.random.Generator) ->
 
 
 def build(settings: Settings, data: Dataset, params: Params) -> Network:
-    """The network with these weights, on the pixels that `splits` hands out."""
+    """The network with these weights, for the pixels in the order that `splits` hands them out."""
     network = settings.network
+    factor, offset = factor_and_offset(settings, data)
     return Network(
-        params | {"W1": params["W1"][_rows(settings, data)]},
+        params | {"W1": params["W1"][data.order]},
         activation=network.activation,
         softmax_over=network.softmax_over,
         loss=network.loss,
+        factor=factor,
+        offset=offset,
     )
 
 
-def whole_params(settings: Settings, data: Dataset, first: Params, network: Network) -> Params:
-    """The network's weights, with those of the pixels left out as they were at first."""
-    W1 = first["W1"].copy()
-    W1[_rows(settings, data)] = network.params["W1"]
+def whole_params(data: Dataset, network: Network) -> Params:
+    """The network's weights, for the pixels as they lie in an image."""
+    W1 = np.empty_like(network.params["W1"])
+    W1[data.order] = network.params["W1"]
     return network.params | {"W1": W1}
-
-
-def _rows(settings: Settings, data: Dataset) -> Any:
-    return slice(None) if settings.data.scale == "standard" else data.lit

@@ -40,6 +40,8 @@ def preflight(settings: Settings, network: Network, x: Array, t: Labels) -> list
         activation=settings.network.activation,
         softmax_over=settings.network.softmax_over,
         loss=settings.network.loss,
+        factor=network.factor,
+        offset=network.offset,
     )
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         signs = symptoms(trial, x, t)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sgdprobe.assembly import random_streams, seen, splits
+from sgdprobe.assembly import factor_and_offset, random_streams, splits
 from sgdprobe.data import Dataset
 from sgdprobe.machine import Machine
 from sgdprobe.nn import EpochMetrics
@@ -73,12 +73,12 @@ def _epoch(metrics: EpochMetrics) -> dict[str, Any]:
 
 
 def _seen(settings: Settings, data: Dataset) -> dict[str, Any]:
-    """What training sees of the data: the bytes, and how they become x."""
+    """What training sees of the data: how many images, and how their bytes become x."""
     parts = splits(settings, data)
+    factor, offset = factor_and_offset(settings, data)
     return {
-        "digest": seen(settings, data).digest,
-        "factor": parts.train.factor,
-        "offset": parts.train.offset,
+        "factor": factor,
+        "offset": offset,
         "dtype": parts.train.dtype,
         "train": len(parts.train),
         "test": len(parts.test),

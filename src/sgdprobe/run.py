@@ -220,7 +220,7 @@ def _train(
             recorder.epoch(metrics)
             epochs.append(replace(metrics, weights=weights_hash(parts.network.params)))
             watcher.epoch(metrics)
-        last = whole_params(parts.settings, parts.data, parts.first, parts.network)
+        last = whole_params(parts.data, parts.network)
         hashes["final"] = weights_hash(last)
         recorder.arrays("weights.npz", last)
     finally:

@@ -19,15 +19,15 @@ from timings import console
 
 from sgdprobe.analysis.drawing import BLACK, BLUE, ORANGE
 
-FLOORS = {"floor": "-", "floor_784": ":"}  # how their lines are drawn
+FLOOR = "floor"
 
 
 def epoch(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Updates and evaluation of each contestant, end to end; the floors as lines across."""
-    bars = [row for row in reversed(rows) if row["contestant"] not in FLOORS]
+    """Updates and evaluation of each contestant, end to end; the floor as a line across."""
+    bars = [row for row in reversed(rows) if row["contestant"] != FLOOR]
     figure = Figure(figsize=(9, 1.6 + 0.34 * len(bars)), layout="constrained")
     axes = figure.subplots()
-    names = [f"{row['label']}, {row['pixels']} pixels" for row in bars]
+    names = [row["label"] for row in bars]
     wholes = [row["epoch_seconds"] for row in bars]
     evaluating = [row["evaluation_seconds"]["median"] for row in bars]
     updating = [whole["median"] - part for whole, part in zip(wholes, evaluating, strict=True)]
@@ -48,13 +48,8 @@ def epoch(rows: Sequence[dict[str, Any]]) -> Figure:
         text = f"  {whole['median']:.2f} s"
         axes.text(max(whole.values()), y, text, va="center", fontweight=weight)
     for row in rows:
-        if row["contestant"] in FLOORS:
-            axes.axvline(
-                row["epoch_seconds"]["median"],
-                color=ORANGE,
-                linestyle=FLOORS[row["contestant"]],
-                label=f"matrix products alone, {row['pixels']} pixels",
-            )
+        if row["contestant"] == FLOOR:
+            axes.axvline(row["epoch_seconds"]["median"], color=ORANGE, label=row["label"])
     axes.set(xlabel="seconds an epoch, one thread (median; least to greatest)", yticks=places)
     axes.set_yticklabels(names)
     axes.margins(x=0.1)

@@ -25,7 +25,7 @@ from timings import Spread, alternate, console, ratios, write_csv, write_json
 
 from sgdprobe.assembly import build, first_params, random_streams, splits
 from sgdprobe.data import Dataset, load
-from sgdprobe.nn import Network, numerical_gradient
+from sgdprobe.nn import numerical_gradient
 from sgdprobe.nn.training import _descend
 from sgdprobe.settings import Settings
 
@@ -54,7 +54,7 @@ class Way:
 
 
 def ways(data: Dataset) -> list[Way]:
-    """The notes' own, ours with the same 784 pixels, and ours as a run has it."""
+    """The notes' own, and ours."""
     params = first_params(NOTES, data, random_streams(0)["weights"])
     mask = np.arange(NOTES.training.batch_size)
     literal = LITERAL["NotesNetwork"](params)
@@ -65,23 +65,16 @@ def ways(data: Dataset) -> list[Way]:
     def literally(n: int) -> None:
         LITERAL["numerical_gradient"](lambda _: literal.loss(x, t), W1[:n])
 
-    def ours(name: str, network: Network, x: Any) -> Way:
-        labels = data.train_labels[mask].astype(np.intp)
+    network = build(NOTES, data, params)
+    batch = splits(NOTES, data).train.batch(mask)
 
-        def differentiate(n: int) -> None:
-            numerical_gradient(lambda _: network.loss(x, labels), network.theta[:n])
-
-        return Way(name, len(network.theta), differentiate)
+    def differentiate(n: int) -> None:
+        numerical_gradient(lambda _: network.loss(*batch), network.theta[:n])
 
     total = sum(values.size for values in params.values())
     return [
         Way("the notes, literally", total, literally),
-        ours("sgdprobe, 784 pixels", Network(params, softmax_over="batch"), x.astype(float)),
-        ours(
-            "sgdprobe, 719 pixels",
-            build(NOTES, data, params),
-            splits(NOTES, data).train.batch(mask)[0].copy(),
-        ),
+        Way("sgdprobe", len(network.theta), differentiate),
     ]
 
 

@@ -2,9 +2,6 @@
 
 MNIST, a network of 784-50-100-10 sigmoid units with a softmax per sample and cross entropy, plain
 SGD in float32. One epoch is 600 updates; after each, all 60,000 + 10,000 images are evaluated.
-
-65 of the 784 pixels are 0 in every image. A run of sgdprobe leaves them out, which changes rounding
-only; whoever takes part on the other 719 solves the same problem with a twelfth less work.
 """
 
 from dataclasses import dataclass
@@ -14,10 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sgdprobe.assembly import build, seen
 from sgdprobe.data import Dataset, load
 from sgdprobe.nn import initial_params
-from sgdprobe.settings import Settings
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -26,10 +21,6 @@ SIZES = (784, 50, 100, 10)
 BATCH_SIZE = 100
 LEARNING_RATE = 0.1
 UPDATES = 600  # an epoch
-
-
-# What a run of sgdprobe is told, as far as it bears on which pixels it keeps.
-RUN = Settings.of({"network": {"hidden": list(SIZES[1:-1])}})
 
 
 @dataclass(frozen=True)
@@ -41,16 +32,6 @@ class Problem:
 
     data: Dataset
     params: dict[str, Any]
-
-    @cached_property
-    def trimmed(self) -> "Problem":
-        """What a run of sgdprobe makes of it: without the pixels that are 0 in every image."""
-        return Problem(seen(RUN, self.data), build(RUN, self.data, self.params).params)
-
-    @property
-    def pixels(self) -> int:
-        """Pixels of an image, the rows of W1."""
-        return self.data.pixels
 
     @cached_property
     def train_labels(self) -> Indices:
@@ -91,7 +72,7 @@ def load_problem() -> Problem:
     params = initial_params(
         np.random.default_rng(0), SIZES, scheme="xavier", scale=1, dtype="float32"
     )
-    return Problem(load("mnist", None).packed, params)
+    return Problem(load("mnist", None), params)
 
 
 def epoch_masks(rng: np.random.Generator, updates: int = UPDATES) -> Indices:

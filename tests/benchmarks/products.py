@@ -1,13 +1,15 @@
 """What are the matrix products of a network? They alone, in the network's own arrays.
 
-The same shapes, the same orders, written into the same places as in a real update: what is left
-when all the rest is free. The weights stay as they are; outputs and gradients are overwritten.
+All pixels of x, the same shapes, orders and calls, written into the same places as in a real
+update: what is left when all the rest is free. The weights stay as they are; outputs and gradients
+are overwritten.
 """
 
 import numpy as np
 
 from sgdprobe.nn import Network
 from sgdprobe.nn.functions import Array
+from sgdprobe.nn.network import Steps, product
 
 
 class Products:
@@ -17,19 +19,28 @@ class Products:
         # Fills the arrays with what an update has there: any bytes may be in new memory, and
         # numbers near 0 slow a product down.
         network.gradient(x, np.zeros(len(x), np.intp))
-        self.layers = network.layers(len(x))
-        self.inputs = [x, *(layer.h for layer in self.layers)]
+        arrays = network.last_pass(len(x))
+        W, dW = (
+            [of[f"W{k}"] for k in range(1, network.depth + 1)]
+            for of in (network.params, network.grads)
+        )
+        self._forward: Steps = []
+        self._backward: Steps = []
+        below = x
+        for k, (h, delta) in enumerate(zip(arrays.h, arrays.delta, strict=True)):
+            self._forward += [product(below, W[k], h)]
+            self._backward += [product(below.T, delta, dW[k])]
+            if k > 0:
+                self._backward += [product(delta, W[k].T, arrays.delta[k - 1])]
+            below = h
 
     def forward(self) -> None:
         """One product a layer."""
-        for x, layer in zip(self.inputs, self.layers, strict=False):
-            np.matmul(x, layer.W, out=layer.h)
+        for step in self._forward:
+            step()
 
     def update(self) -> None:
         """Forward; then each layer's gradient, and for all but the first what is handed down."""
         self.forward()
-        for k in reversed(range(len(self.layers))):
-            layer = self.layers[k]
-            np.matmul(self.inputs[k].T, layer.delta, out=layer.dW)
-            if k > 0:
-                np.matmul(layer.delta, layer.W.T, out=self.layers[k - 1].delta)
+        for step in self._backward:
+            step()

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 import whole_command
-from contestants import LIT
 from machine import ROOT, last_core, pin
+from problem import SIZES
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 from timings import Spread, console, write_csv, write_json
@@ -74,7 +74,7 @@ def with_width(widths: Sequence[int], blocks: int) -> list[dict[str, Any]]:
     data = load("mnist", None)
     with threadpool_limits(1, "blas"):
         return [
-            {"width": width, **against_products(Case((LIT, width, 10)), data, blocks)}
+            {"width": width, **against_products(Case((SIZES[0], width, SIZES[-1])), data, blocks)}
             for width in widths
         ]
 
@@ -154,7 +154,7 @@ def tables(processes: Rows, runs: Rows, widths: Rows) -> list[Table]:
             ],
         ),
         table(
-            f"One update of {LIT}-width-10",
+            f"One update of {SIZES[0]}-width-10",
             ("width", "update, ms", "products, ms", "×"),
             [
                 (

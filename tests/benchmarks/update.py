@@ -3,8 +3,8 @@
 python tests/benchmarks/update.py --blocks 30 --out DIR
 
 One process, one core, one BLAS thread. A block of updates and a block of their bare products are
-timed in turn, so that noise hits both; ratios are taken block by block. A run leaves out the pixels
-that are 0 in every image: networks of 719 inputs are what trains, those of 784 what it stands for.
+timed in turn, so that noise hits both; ratios are taken block by block. The products are those of
+all pixels; an update leaves out those that are 0 in all images of its batch, unless told not to.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import psutil
-from contestants import ALL, LIT
 from machine import last_core, pin
 from problem import BATCH_SIZE, LEARNING_RATE, SIZES, UPDATES, Indices, epoch_masks
 from products import Products
@@ -44,48 +43,42 @@ MEGABYTE = 2**20
 
 @dataclass(frozen=True)
 class Case:
-    """A network, its float type, its batch, and the network whose products it is held against.
+    """A network, its float type and its batch; whether updates leave dark pixels out."""
 
-    products_of : the inputs of that network; None: its own.
-    """
-
-    sizes: tuple[int, ...] = (LIT, *SIZES[1:])
+    sizes: tuple[int, ...] = SIZES
     activation: str = "sigmoid"
     dtype: str = "float32"
     batch_size: int = BATCH_SIZE
-    products_of: int | None = None
+    leaves_out: bool = True
 
     def network(self) -> Network:
         rng = np.random.default_rng(0)
         params = initial_params(rng, self.sizes, scheme="xavier", scale=1, dtype=self.dtype)
-        return Network(params, activation=self.activation)
+        return Network(params, activation=self.activation, factor=1 / 255)
 
     def examples(self, data: Dataset) -> Examples:
-        """The training images in as many pixels as the network has inputs."""
-        data = data.trimmed if self.sizes[0] == LIT else data.packed
-        return Examples(data.train_images, data.train_labels, dtype=self.dtype)
-
-    @property
-    def floor(self) -> "Case":
-        """The network whose bare products are timed."""
-        return replace(self, sizes=(self.products_of or self.sizes[0], *self.sizes[1:]))
+        """The training images."""
+        data = data.darkest_first
+        dark = data.dark[0] if self.leaves_out else None
+        return Examples(data.train_images, data.train_labels, dark=dark, dtype=self.dtype)
 
     def columns(self) -> dict[str, Any]:
         return {
             "network": "-".join(map(str, self.sizes)),
-            "products_of": "-".join(map(str, self.floor.sizes)),
             "activation": self.activation,
             "dtype": self.dtype,
+            "leaves_out": self.leaves_out,
             "batch_size": self.batch_size,
         }
 
 
 def cases(quick: bool) -> list[Case]:
-    """Every network in float32; the first also in float64, on all pixels, and across the two."""
+    """Every network in float32; the first also in float64, and with no pixel left out."""
+    first = Case()
     if quick:
-        return [Case(), Case(SIZES), Case(products_of=ALL)]
-    nets = [Case((LIT, *hidden, SIZES[-1])) for hidden in HIDDEN]
-    nets += [Case(dtype="float64"), Case(SIZES), Case(products_of=ALL)]
+        return [first, replace(first, leaves_out=False)]
+    nets = [replace(first, sizes=(SIZES[0], *hidden, SIZES[-1])) for hidden in HIDDEN]
+    nets += [replace(first, dtype="float64"), replace(first, leaves_out=False)]
     return [
         replace(net, activation=activation, batch_size=batch_size)
         for net, activation, batch_size in product(nets, ACTIVATIONS, BATCH_SIZES)
@@ -111,9 +104,8 @@ def against_products(case: Case, data: Dataset, blocks: int) -> dict[str, Any]:
     descend(network, examples, masks(10))
     updates = max(1, round(BLOCK / (time.perf_counter() - started) * 10))
     drawn = masks(updates)
-    floor = case.floor
-    x, _ = floor.examples(data).batch(drawn[0])
-    products = Products(network if floor == case else floor.network(), x)
+    x, _ = replace(case, leaves_out=False).examples(data).batch(drawn[0])
+    products = Products(network, x)
 
     def bare() -> None:
         for _ in range(updates):
@@ -140,8 +132,8 @@ def update_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     name: tuple[str, ...]
     for row in rows:
         name = (row["network"], row["activation"], row["dtype"])
-        if row["products_of"] != row["network"]:
-            name += (f"× products of {row['products_of'].partition('-')[0]} inputs",)
+        if not row["leaves_out"]:
+            name += ("on all pixels",)
         text = f"{row['ratio'].median:.2f}"
         lines.setdefault(name, {})[row["batch_size"]] = text
     for words, cells in lines.items():
@@ -159,7 +151,7 @@ def evaluation(data: Dataset, blocks: int, chunks: Sequence[int]) -> list[dict[s
         accuracy(network, test)
 
     def bare(chunk: int) -> Callable[[], None]:
-        x = examples.images[:chunk] / np.float32(255)
+        x = examples.images[:chunk].astype(np.float32)
         products = Products(Case().network(), x)
 
         def forward() -> None:
@@ -187,7 +179,8 @@ def evaluation_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def parts(data: Dataset) -> tuple[Network, Examples, Examples]:
     """The notes' network, training images and test images, as a run has them."""
-    test = Examples(data.trimmed.test_images, data.trimmed.test_labels)
+    data = data.darkest_first
+    test = Examples(data.test_images, data.test_labels, dark=data.dark[1])
     return Case().network(), Case().examples(data), test
 
 
@@ -251,7 +244,7 @@ def allocated(data: Dataset, updates: int) -> dict[str, int]:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--blocks", type=int, default=30, help="pairs of blocks a case")
-    parser.add_argument("--quick", action="store_true", help="3 cases, 2 blocks: does it work?")
+    parser.add_argument("--quick", action="store_true", help="2 cases, 2 blocks: does it work?")
     parser.add_argument("--core", type=int, default=last_core(), help="the core to run on")
     parser.add_argument("--out", type=Path, help="a folder for update.csv and update.json")
     return parser.parse_args()
@@ -278,7 +271,7 @@ def main() -> int:
     say(f"memory, MB: {', '.join(f'{name} {mb:.0f}' for name, mb in used.items())}")
     say(
         f"{updates} updates allocate at most {held['at most']:,} bytes at a time, "
-        f"{held['at the end']:,} at the end; a batch has {BATCH_SIZE * LIT * 4:,}"
+        f"{held['at the end']:,} at the end; a batch has {BATCH_SIZE * SIZES[0] * 4:,}"
     )
     if chosen.out:
         write_csv(chosen.out / "update.csv", rows)

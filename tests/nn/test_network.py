@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from sgdprobe.nn import ACTIVATIONS, LOSSES, SOFTMAX_AXIS, Network, initial_params
+from sgdprobe.nn import (
+    ACTIVATIONS,
+    GRADIENTS,
+    LOSSES,
+    SOFTMAX_AXIS,
+    Network,
+    initial_params,
+)
 from sgdprobe.nn.functions import Array, Labels
 
 X = np.eye(2)  # two examples of two pixels: x @ W is W itself
@@ -122,6 +129,59 @@ def test_the_flat_gradient_lies_as_theta_does() -> None:
     )
     assert grad.any()
     np.testing.assert_array_equal(network.theta, before)
+
+
+HIDDEN = [(), (5,), (5, 4)]
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize(("factor", "offset"), [(1 / 255, 0.0), (0.01, 2.0), (1.0, 0.5)])
+def test_what_the_network_makes_of_pixels_is_as_if_they_had_been_scaled(
+    factor: float, offset: float, hidden: tuple[int, ...]
+) -> None:
+    pixels, t = 255 * batch(7)[0], batch(7)[1]
+    raw = Network(drawn(hidden), factor=factor, offset=offset)
+    scaled = Network(drawn(hidden))
+    x = factor * pixels - offset
+    np.testing.assert_allclose(raw.scores(pixels), scaled.scores(x), rtol=1e-12, atol=1e-12)
+    (loss, grad), (expected, expected_grad) = raw.gradient(pixels, t), scaled.gradient(x, t)
+    assert loss == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(grad, expected_grad, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize(("factor", "offset"), [(1.0, 0.0), (0.01, 2.0)])
+def test_first_columns_of_0_may_be_missing(
+    factor: float, offset: float, hidden: tuple[int, ...]
+) -> None:
+    x, t = batch(7)
+    x[:, :2] = 0.0
+    network = Network(drawn(hidden), factor=factor, offset=offset)
+    scores = network.scores(x).copy()
+    loss, grad = network.gradient(x, t)
+    grad = grad.copy()
+    # Leave something in the gradient that must not stay there.
+    network.grad[:] = 9.0
+    np.testing.assert_allclose(network.scores(x[:, 2:].copy()), scores, rtol=1e-12, atol=1e-12)
+    assert network.gradient(x[:, 2:].copy(), t)[0] == pytest.approx(loss, rel=1e-12)
+    np.testing.assert_allclose(network.grad, grad, rtol=1e-10, atol=1e-12)
+    if offset == 0:
+        assert not network.grads["W1"][:2].any()
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("over", sorted(SOFTMAX_AXIS))
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("name", sorted(GRADIENTS))
+def test_a_gradient_may_be_asked_for_times_a_number(
+    name: str, loss: str, over: str, hidden: tuple[int, ...]
+) -> None:
+    network, (x, t) = Network(drawn(hidden), softmax_over=over, loss=loss), batch(7)
+    once, grad = network.gradient(x, t)
+    grad = grad.copy()
+    value, tenth = GRADIENTS[name](network, x, t, 0.1)
+    assert value == pytest.approx(once, rel=1e-14)
+    np.testing.assert_allclose(tenth, 0.1 * grad, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("over", sorted(SOFTMAX_AXIS))

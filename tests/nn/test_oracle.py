@@ -1,5 +1,7 @@
 """Our network against the notes' program, from the same weights and on the same batches."""
 
+from typing import Any
+
 import numpy as np
 import oracle
 import pytest
@@ -10,7 +12,7 @@ from sgdprobe.nn.functions import Array, Labels
 
 # Those of the notes' program.
 RATE = 0.01
-NOTES = {"activation": "sigmoid", "softmax_over": "batch", "loss": "cross_entropy"}
+NOTES: dict[str, Any] = {"activation": "sigmoid", "softmax_over": "batch", "loss": "cross_entropy"}
 
 
 def notes_weights(*sizes: int) -> dict[str, Array]:
@@ -61,7 +63,7 @@ def test_two_steps_are_sharper_than_one() -> None:
 def test_five_updates_of_every_weight(gradient: str, tolerance: float) -> None:
     rng = np.random.default_rng(1)
     images = rng.integers(0, 9, (60, 12), dtype=np.uint8)
-    data = Examples(images, rng.integers(0, 3, 60), factor=1.0, dtype="float64")
+    data = Examples(images, rng.integers(0, 3, 60), dtype="float64")
     params = notes_weights(12, 5, 6, 3)
     ours, theirs = Network(params, **NOTES), oracle.NotesNetwork(params)
 
@@ -144,7 +146,7 @@ def some_indices(gradient: Array, rng: np.random.Generator) -> list[tuple[int, .
 
 def test_accuracy_is_the_notes_accuracy(mnist: Dataset) -> None:
     params = notes_weights(784, 50, 100, 10)
-    test = Examples(mnist.test_images, mnist.test_labels, factor=1.0, dtype="float64")
+    test = Examples(mnist.test_images, mnist.test_labels, dtype="float64")
     theirs = oracle.NotesNetwork(params).accuracy(
         mnist.test_images.astype(np.float64), np.eye(10, dtype=int)[mnist.test_labels]
     )

@@ -36,7 +36,7 @@ def examples(n: int = 40, dtype: str = "float64", seed: int = 0, pixels: int = 6
 def network(dtype: str = "float64", **kwargs: Any) -> Network:
     rng = np.random.default_rng(1)
     params = initial_params(rng, (6, 5, 4, 3), scheme="normal", scale=1.0, dtype=dtype)
-    return Network(params, **kwargs)
+    return Network(params, factor=1 / 255, **kwargs)
 
 
 def epochs(model: Network, data: Examples, updates: int, **kwargs: Any) -> Iterator[EpochMetrics]:
@@ -61,7 +61,8 @@ def test_one_step_by_hand() -> None:
             "b1": np.zeros(2),
             "W2": np.array([[0, log3], [0, 2 / 3 * log3]]),
             "b2": np.zeros(2),
-        }
+        },
+        factor=1 / 255,
     )
     one = Examples(np.array([[255, 102]], np.uint8), np.array([0]), dtype="float64")
     # x = (1, 0.4), and t = (1, 0).
@@ -204,7 +205,7 @@ def test_what_can_be_learned_is_learned() -> None:
     data = Examples(images, images.argmax(axis=1))
     rng = np.random.default_rng(1)
     params = initial_params(rng, (3, 8, 3), scheme="xavier", scale=1.0, dtype="float32")
-    metrics = run(Network(params), data, updates=3000, batch_size=10)
+    metrics = run(Network(params, factor=1 / 255), data, updates=3000, batch_size=10)
     assert metrics[-1].train_accuracy > 0.95
     assert metrics[-1].loss < metrics[0].loss / 4
 
@@ -292,12 +293,12 @@ def test_an_update_allocates_no_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     # One more way to the gradient, which notes the most memory taken since it was last asked.
     peaks: list[int] = []
 
-    def watched(network: Network, x: Array, t: Labels) -> tuple[float, Array]:
+    def watched(network: Network, x: Array, t: Labels, times: float) -> tuple[float, Array]:
         now, peak = tracemalloc.get_traced_memory()
         peaks.append(peak - before[-1])
         before.append(now)
         tracemalloc.reset_peak()
-        return network.gradient(x, t)
+        return network.backprop(x, t, times)
 
     monkeypatch.setitem(GRADIENTS, "watched", watched)
     rng = np.random.default_rng(0)
@@ -306,7 +307,8 @@ def test_an_update_allocates_no_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     tracemalloc.start()
     try:
         before = [tracemalloc.get_traced_memory()[0]]
-        run(Network(params), data, updates=10, batch_size=100, gradient="watched")
+        model = Network(params, factor=1 / 255)
+        run(model, data, updates=10, batch_size=100, gradient="watched")
     finally:
         tracemalloc.stop()
     # NumPy adds a bias to every row through a buffer of its own, of up to 8,192 numbers. Beyond

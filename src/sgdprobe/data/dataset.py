@@ -1,7 +1,7 @@
 """Four IDX files as one `Dataset`: training and test images with their labels."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -67,30 +67,33 @@ class Dataset:
         return sha.hexdigest()
 
     @cached_property
-    def lit(self) -> NDArray[np.intp]:
-        """The pixels that are not 0 in every image, in order; 719 of MNIST's 784."""
+    def order(self) -> NDArray[np.intp]:
+        """The pixels, darkest first: by their sum over all images."""
         images = self.train_images, self.test_images
-        return np.flatnonzero(np.maximum(*(part.max(axis=0) for part in images)))
+        return np.argsort(sum(part.sum(axis=0, dtype=np.uint64) for part in images), kind="stable")
 
     @cached_property
-    def trimmed(self) -> "Dataset":
-        """The same images without the pixels that are 0 in all of them, laid out as in `packed`."""
-        return self._with_images(lambda images: images.take(self.lit, axis=1))
-
-    @cached_property
-    def packed(self) -> "Dataset":
-        """The same images, copied into memory of NumPy's own.
+    def darkest_first(self) -> "Dataset":
+        """The same images with their pixels in `order`, in memory of NumPy's own.
 
         NumPy asks for huge pages where Python's bytes, which the files were read into, have small
         ones: a hundred rows from all over the array are then gathered in less than half the time.
         """
-        return self._with_images(np.copy)
-
-    def _with_images(self, change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> "Dataset":
-        train, test = change(self.train_images), change(self.test_images)
+        train, test = (
+            part.take(self.order, axis=1) for part in (self.train_images, self.test_images)
+        )
         for images in (train, test):
             images.flags.writeable = False
         return replace(self, train_images=train, test_images=test)
+
+    @cached_property
+    def dark(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """How many pixels at the beginning of each training and each test image are 0.
+
+        With the darkest pixels first, of MNIST's 784 it is 373 on average, and 155 in all of any
+        hundred images. For an image that is wholly dark, 0: that is safe, and rare.
+        """
+        return _leading_zeros(self.train_images), _leading_zeros(self.test_images)
 
     @cached_property
     def pixel_mean_and_std(self) -> tuple[float, float]:
@@ -150,6 +153,12 @@ def _find(folder: Path, stem: str, dimensions: int) -> Path:
         if candidate.exists():
             return candidate
     raise DataError(f"{candidates[0]} is missing (so are its other names, .gz and .idx)")
+
+
+def _leading_zeros(images: NDArray[np.uint8]) -> NDArray[np.intp]:
+    # A thousand at a time: their truth values stay in the cache.
+    parts = np.array_split(images, len(images) // 1000 + 1)
+    return np.concatenate([(part != 0).argmax(axis=1) for part in parts])
 
 
 def _rows(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -29,9 +29,15 @@ DELTA = 1e-7  # the notes' guard against log 0; its effect on the gradient is ke
 def sigmoid(a: Array, out: Array | None = None) -> Array:
     """1 / (1 + exp(-a)); exactly 0 where exp overflows, below a = -88 in float32."""
     with np.errstate(over="ignore"):  # 1 / (1 + inf) is 0, as it should be
-        h = np.exp(np.negative(a, out=out), out=out)
-    h += 1.0
-    return np.reciprocal(h, out=h)
+        return _logistic(a, out)
+
+
+def _logistic(a: Array, out: Array | None = None) -> Array:
+    """A sigmoid for callers that have told NumPy what to do about overflow: that takes 1 µs."""
+    h = np.negative(a, out)
+    np.exp(h, h)
+    np.add(h, 1.0, h)
+    return np.reciprocal(h, h)
 
 
 def sigmoid_derivative(h: Array, out: Array) -> Array:
@@ -86,7 +92,7 @@ class Activation:
 
 
 ACTIVATIONS = {
-    "sigmoid": Activation(sigmoid, sigmoid_derivative, 0.25),
+    "sigmoid": Activation(_logistic, sigmoid_derivative, 0.25),
     "relu": Activation(relu, relu_derivative, 1.0),
     "tanh": Activation(tanh, tanh_derivative, 1.0),
     "identity": Activation(identity, identity_derivative, 1.0),
@@ -95,10 +101,10 @@ ACTIVATIONS = {
 
 # Softmax and losses.
 
-# The axis that a softmax sums over. "batch" is the notes' program: its softmax was written for
-# one sample and given a whole batch, so that all n · c outputs together sum to 1. The right form
-# for a batch is "sample": each row sums to 1.
-SOFTMAX_AXIS: dict[str, int | None] = {"sample": -1, "batch": None}
+# What of a.T, whose rows are the classes, a softmax sums over. "batch" is the notes' program: its
+# softmax was written for one sample and given a whole batch, so that all n · c outputs together
+# sum to 1. The right form for a batch is "sample": the outputs of each sample sum to 1.
+SOFTMAX_AXIS: dict[str, int | None] = {"sample": 0, "batch": None}
 
 
 def softmax(a: Array, over: str = "sample", out: Array | None = None) -> Array:
@@ -107,9 +113,11 @@ def softmax(a: Array, over: str = "sample", out: Array | None = None) -> Array:
     Subtracting the largest a changes nothing in exact arithmetic and keeps exp from overflowing.
     """
     axis = SOFTMAX_AXIS[over]
-    y = np.subtract(a, np.maximum.reduce(a, axis=axis, keepdims=True), out=out)
-    np.exp(y, out=y)
-    y /= np.add.reduce(y, axis=axis, keepdims=True)
+    y = np.empty_like(a) if out is None else out
+    rows = y.T
+    np.subtract(a.T, np.maximum.reduce(a.T, axis), rows)
+    np.exp(rows, rows)
+    rows /= np.add.reduce(rows, axis)
     return y
 
 
@@ -144,35 +152,43 @@ def mean_squared_error(y: Array, t: Array | Labels) -> float:
 
 
 # A loss with its derivative with respect to a, the input of the softmax. With g = dL/dy,
-# dL/da = y (g - sum(g y)), the sum over what the softmax sums over.
+# dL/da = y (g - sum(g y)), the sum over what the softmax sums over. Both work on y.T and out.T:
+# rows of classes, which is how a network of several layers has them in memory.
 
 
-def cross_entropy_backward(y: Array, t: Labels, over: str, out: Array) -> float:
-    """cross_entropy_error, and into `out` its dL/da; integer labels; `out` : (n, c), not `y`.
+def cross_entropy_backward(y: Array, t: Labels, over: str, times: float, out: Array) -> float:
+    """cross_entropy_error, and into `out` times · dL/da; integer labels; `out` : (n, c), not `y`.
 
     g is zero except at the true class, where g y = -w with w = y / (y + 1e-7) / n. Without the
     1e-7 this is the book's (y - t) / n; with it, a sample whose true class has y << 1e-7 stops
     to teach anything.
     """
     n = len(y)
-    true_class = np.arange(n), t
-    picked = y[true_class]
+    y, out = y.T, out.T
+    # Indices into the rows laid end to end: half the time of a pair of indices.
+    true_class = np.multiply(t, n, dtype=np.intp)  # labels may be bytes
+    true_class += np.arange(n)
+    picked = y.take(true_class)
     guarded = picked + DELTA
-    w = np.divide(picked, guarded, out=picked)
-    w /= n
-    np.multiply(y, w[:, np.newaxis] if over == "sample" else np.add.reduce(w), out=out)
-    out[true_class] -= w
-    return float(-np.add.reduce(np.log(guarded, out=guarded)) / n)
+    w = picked / guarded
+    w *= times / n
+    share = w if over == "sample" else np.add.reduce(w)
+    np.multiply(y, share, out)
+    picked *= share
+    picked -= w
+    out.put(true_class, picked)
+    return -float(np.add.reduce(np.log(guarded, guarded))) / n
 
 
-def mean_squared_backward(y: Array, t: Labels, over: str, out: Array) -> float:
-    """mean_squared_error, and into `out` its dL/da; integer labels; `out` : (n, c), not `y`."""
+def mean_squared_backward(y: Array, t: Labels, over: str, times: float, out: Array) -> float:
+    """mean_squared_error, and into `out` times · dL/da; integer labels; `out` : (n, c), not `y`."""
     n = len(y)
+    y, out = y.T, out.T
     np.copyto(out, y)
-    out[np.arange(n), t] -= 1.0
+    out[t, np.arange(n)] -= 1.0
     loss = float(0.5 * np.sum(out * out) / n)
-    out /= n
-    out -= np.add.reduce(out * y, axis=SOFTMAX_AXIS[over], keepdims=True)
+    out *= times / n
+    out -= np.add.reduce(out * y, SOFTMAX_AXIS[over])
     out *= y
     return loss
 
@@ -182,7 +198,7 @@ class Loss:
     """A loss of (y, t), and the same loss with its derivative with respect to the scores."""
 
     function: Callable[[Array, Labels], float]
-    backward: Callable[[Array, Labels, str, Array], float]
+    backward: Callable[[Array, Labels, str, float, Array], float]
 
 
 LOSSES = {

@@ -1,14 +1,12 @@
 """Derivatives by central differences, (f(x + h) - f(x - h)) / 2h: slow, and right by definition."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sgdprobe.nn.functions import Array, Labels
-
-if TYPE_CHECKING:
-    from sgdprobe.nn.network import Network
+from sgdprobe.nn.network import Network
 
 STEP = 1e-4  # the notes' h
 
@@ -55,16 +53,14 @@ def gradient_descent(
     return x, np.array(path)
 
 
-def backprop(network: "Network", x: Array, t: Labels) -> tuple[float, Array]:
-    """The loss on a batch and its gradient, by the chain rule."""
-    return network.gradient(x, t)
-
-
-def central_differences(network: "Network", x: Array, t: Labels) -> tuple[float, Array]:
-    """The loss on a batch and its gradient, the notes' way: two forward passes a weight."""
+def central_differences(
+    network: Network, x: Array, t: Labels, times: float = 1.0
+) -> tuple[float, Array]:
+    """The loss on a batch and `times` its gradient, the notes' way: two forward passes a weight."""
     loss = network.loss(x, t)
-    network.grad[:] = numerical_gradient(lambda _: network.loss(x, t), network.theta)
+    gradient = numerical_gradient(lambda _: network.loss(x, t), network.theta)
+    np.multiply(gradient, times, network.grad)
     return loss, network.grad
 
 
-GRADIENTS = {"backprop": backprop, "numerical": central_differences}
+GRADIENTS = {"backprop": Network.backprop, "numerical": central_differences}

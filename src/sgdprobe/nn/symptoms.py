@@ -24,8 +24,7 @@ def symptoms(network: Network, x: Array, t: Labels) -> dict[str, float]:
     for k in range(1, network.depth + 1):
         both = (network.grads[f"W{k}"], network.grads[f"b{k}"])
         signs[f"gradient_norm_{k}"] = float(np.sqrt(sum(float(np.vdot(g, g)) for g in both)))
-    for k, layer in enumerate(network.layers(len(x))[:-1], start=1):
-        slope = layer.slope
+    for k, slope in enumerate(network.last_pass(len(x)).slope, start=1):
         signs[f"saturated_{k}"] = float(np.mean(slope < FLAT * network.activation.steepest))
         signs[f"dead_{k}"] = float(np.mean(slope.max(axis=0) == 0.0))
     return signs

@@ -116,12 +116,10 @@ def _descend(
     gradient_of = GRADIENTS[gradient]
     # A run that diverges overflows on its way; that it did is seen in its loss.
     with np.errstate(over="ignore", invalid="ignore"):
-        rate = np.array(learning_rate, network.theta.dtype)
         for mask in masks:
             x, t = examples.batch(mask)
-            loss, grad = gradient_of(network, x, t)
-            grad *= rate
-            network.theta -= grad
+            loss, step = gradient_of(network, x, t, learning_rate)  # learning_rate · gradient
+            network.theta -= step
             yield loss
             if not math.isfinite(loss):
                 return

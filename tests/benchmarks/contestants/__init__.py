@@ -3,9 +3,7 @@
 import importlib
 from dataclasses import dataclass
 
-from problem import SIZES, Contestant, Problem
-
-ALL, LIT = SIZES[0], 719  # pixels of an image, and those that are not 0 in every image
+from problem import Contestant, Problem
 
 
 @dataclass(frozen=True)
@@ -15,43 +13,31 @@ class Entry:
     label: str
     place: str
     needs: str = "numpy"
-    pixels: int = ALL
 
     def enter(self, problem: Problem) -> Contestant:
         """The contestant, ready for this problem. Raises ImportError if it is not installed."""
         module, _, name = self.place.partition(":")
-        contestant: Contestant = getattr(importlib.import_module(module), name)(
-            problem.trimmed if self.pixels == LIT else problem
-        )
+        contestant: Contestant = getattr(importlib.import_module(module), name)(problem)
         return contestant
 
 
-OURS, FLOOR = "contestants.ours:Ours", "contestants.floor:Floor"
-EAGER, JAX = "contestants.pytorch_eager:PytorchEager", "contestants.jax_scan:JaxScan"
-COMPILED = "contestants.pytorch_compiled:PytorchCompiled"
-
-# Peers get the images as everyone knows them. JAX and PyTorch enter a second time on the pixels
-# that a run of sgdprobe keeps: the comparison at equal work.
+# sgdprobe leaves out of each batch the pixels that are 0 in all its images; a second entry doesn't,
+# and does what its peers do.
 CONTESTANTS = {
-    "ours": Entry("sgdprobe", OURS, pixels=LIT),
-    "floor": Entry("its matrix products alone", FLOOR, pixels=LIT),
-    "ours_784": Entry("sgdprobe", OURS),
-    "floor_784": Entry("its matrix products alone", FLOOR),
+    "ours": Entry("sgdprobe", "contestants.ours:Ours"),
+    "ours_all": Entry("sgdprobe, no pixel left out", "contestants.ours:OursOnAllPixels"),
+    "floor": Entry("its matrix products alone", "contestants.floor:Floor"),
     "book_loop": Entry("NumPy as in the book", "contestants.book_loop:BookLoop"),
     "sklearn_mlp": Entry(
         "scikit-learn MLPClassifier", "contestants.sklearn_mlp:SklearnMlp", "scikit-learn"
     ),
-    "pytorch_eager": Entry("PyTorch, eager", EAGER, "torch"),
-    "pytorch_eager_719": Entry("PyTorch, eager", EAGER, "torch", LIT),
-    "pytorch_compiled": Entry("PyTorch, torch.compile", COMPILED, "torch"),
-    "pytorch_compiled_719": Entry("PyTorch, torch.compile", COMPILED, "torch", LIT),
-    "jax_scan": Entry("JAX, jit and scan", JAX, "jax"),
-    "jax_scan_719": Entry("JAX, jit and scan", JAX, "jax", LIT),
+    "pytorch_eager": Entry("PyTorch, eager", "contestants.pytorch_eager:PytorchEager", "torch"),
+    "pytorch_compiled": Entry(
+        "PyTorch, torch.compile", "contestants.pytorch_compiled:PytorchCompiled", "torch"
+    ),
+    "jax_scan": Entry("JAX, jit and scan", "contestants.jax_scan:JaxScan", "jax"),
 }
 
-# A floor is timed in the process of what it is the floor of; everyone else is alone.
-PROCESSES = (
-    ("ours", "floor"),
-    ("ours_784", "floor_784"),
-    *((name,) for name, entry in CONTESTANTS.items() if entry.place not in (OURS, FLOOR)),
-)
+# The floor is timed in the process of what it is the floor of; everyone else is alone.
+TOGETHER = ("ours", "floor")
+PROCESSES = (TOGETHER, *((name,) for name in CONTESTANTS if name not in TOGETHER))

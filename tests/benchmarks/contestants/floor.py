@@ -8,7 +8,7 @@ from products import Products
 
 from sgdprobe.nn import Network
 
-CHUNK = 500  # the products of 70,000 images take least at 500 … 1,000 at a time
+CHUNK = 1000  # the products of 70,000 images take least at 500 … 1,000 at a time
 
 
 class Floor:

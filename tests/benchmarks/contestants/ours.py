@@ -1,19 +1,36 @@
 """How fast is sgdprobe? The very loop that `train` runs, and its own evaluation."""
 
-from problem import LEARNING_RATE, Indices, Problem
+from problem import LEARNING_RATE, SIZES, Indices, Problem
 
-from sgdprobe.nn import Examples, Network, accuracy
+from sgdprobe.assembly import build, splits
+from sgdprobe.nn import Examples, accuracy
 from sgdprobe.nn.training import _descend
+from sgdprobe.settings import Settings
+
+# What a run is told, as far as it bears on what is made of data and weights.
+RUN = Settings.of({"network": {"hidden": list(SIZES[1:-1])}, "data": {"scale": "unit"}})
 
 
 class Ours:
+    """As a run does it."""
+
     def __init__(self, problem: Problem) -> None:
-        self.network = Network(problem.params)
-        self.examples = Examples(problem.data.train_images, problem.train_labels)
-        self.test = Examples(problem.data.test_images, problem.test_labels)
+        self.network = build(RUN, problem.data, problem.params)
+        parts = splits(RUN, problem.data)
+        self.examples, self.test = parts.train, parts.test
 
     def updates(self, masks: Indices) -> None:
         list(_descend(self.network, self.examples, masks, LEARNING_RATE, "backprop"))
 
     def evaluate(self) -> tuple[float, float]:
         return accuracy(self.network, self.examples), accuracy(self.network, self.test)
+
+
+class OursOnAllPixels(Ours):
+    """With every pixel of every image in every product, as its peers have it."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.examples, self.test = (
+            Examples(part.images, part.labels) for part in (self.examples, self.test)
+        )

@@ -43,7 +43,7 @@ class PytorchEager:
         self.flat = [tensor for pair in self.params for tensor in pair]
         self.train = torch.tensor(problem.x_train), torch.tensor(problem.train_labels)
         self.test = torch.tensor(problem.x_test), torch.tensor(problem.test_labels)
-        self.x = torch.empty(BATCH_SIZE, problem.pixels)
+        self.x = torch.empty(BATCH_SIZE, SIZES[0])
         self.t = torch.empty(BATCH_SIZE, dtype=torch.int64)
 
     def updates(self, masks: Indices) -> None:

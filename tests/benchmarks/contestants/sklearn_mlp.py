@@ -25,7 +25,7 @@ class SklearnMlp:
         warnings.filterwarnings("ignore", message=".*optimization hasn't converged")
         self.x_train, self.t_train = problem.x_train, problem.train_labels
         self.x_test, self.t_test = problem.x_test, problem.test_labels
-        self.gathered = np.empty((STRETCH * BATCH_SIZE, problem.pixels), np.float32)
+        self.gathered = np.empty((STRETCH * BATCH_SIZE, SIZES[0]), np.float32)
         self.mlp = neural_network.MLPClassifier(
             SIZES[1:-1],
             activation="logistic",
