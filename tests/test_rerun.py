@@ -26,7 +26,7 @@ InTurn = Callable[..., list[CompletedProcess[str]]]
 Rerun = Callable[..., CompletedProcess[str]]
 Trained = tuple[list["Run"], list["Run"]]  # single runs, and those of sweeps
 
-UPDATE = "grad *= rate\n            network.theta -= grad"
+UPDATE = "network.theta -= step"
 IMAGES = "train-images-idx3-ubyte"
 
 # What an x86-64 processor of 2008 would choose.
@@ -119,7 +119,8 @@ def test_provenance_says_all_that_decides_the_numbers(
         facts = json.loads((artifacts(run) / "provenance.json").read_text())
         assert facts["settings"]["network.hidden"]
         assert len(facts["data"]["files"]) == 4
-        assert facts["seen"]["factor"] == 1 / 255
+        scale = facts["settings"]["data.scale"]
+        assert facts["seen"]["factor"] == {"none": 1.0, "unit": 1 / 255}[scale]
         assert len(facts["data"]["digest"]) == 64
         assert facts["streams"]["batches"]["spawn_key"] == [1]
         assert facts["blas"]["threads"] == 1
@@ -205,7 +206,7 @@ def planted(
     run, other = trained[0][2], trained[0][3]
     projects = {change: copy() for change in ("none", "code", "threads")}
     training = projects["code"] / "src/sgdprobe/nn/training.py"
-    edit(training, UPDATE, "network.theta[:] = (network.theta / rate - grad) * rate")
+    edit(training, UPDATE, "network.theta[:] = (network.theta / 3 - step / 3) * 3")
     edit(projects["threads"] / "src/sgdprobe/machine.py", "limits=1", "limits=2")
     moved = Path(shutil.copytree(digits, projects["none"] / "moved"))
     flipped = Path(shutil.copytree(digits, projects["none"] / "flipped"))
@@ -359,11 +360,9 @@ def changed(project: Path, tmp_path: Path) -> Path:
     edit(
         root / "src/sgdprobe/nn/training.py",
         UPDATE,
-        "network.theta -= moved(grad, rate)",
+        "network.theta -= moved(step)",
     )
-    (root / "src/sgdprobe/nn/moved.py").write_text(
-        "def moved(grad, rate):\n    return grad * (rate * 1.5)\n"
-    )
+    (root / "src/sgdprobe/nn/moved.py").write_text("def moved(step):\n    return step * 1.5\n")
     edit(
         root / "src/sgdprobe/nn/training.py",
         "from sgdprobe.nn.network import Network\n",

@@ -34,7 +34,8 @@ class Pass:
     derivative with respect to each layer's weighted sums; slope : (n, units) the activation's
     derivative, of hidden layers only.
     forward, backward : all that lies between the first layer's sums and the softmax, and back.
-    Written down once: to look up layers and arrays for each batch takes Python 4 % of an update.
+    Written down once: to look up every array anew for each batch would take Python some per cent
+    of an update.
     """
 
     h: list[Array]
