@@ -58,9 +58,10 @@ class Case:
 
     def examples(self, data: Dataset) -> Examples:
         """The training images."""
-        data = data.darkest_first
-        dark = data.dark[0] if self.leaves_out else None
-        return Examples(data.train_images, data.train_labels, dark=dark, dtype=self.dtype)
+        laid_out = data.darkest_first
+        dark = laid_out.dark[0] if self.leaves_out else None
+        images, labels = laid_out.train_images, laid_out.train_labels
+        return Examples(images, labels, dark=dark, dtype=self.dtype)
 
     def columns(self) -> dict[str, Any]:
         return {
@@ -179,8 +180,8 @@ def evaluation_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def parts(data: Dataset) -> tuple[Network, Examples, Examples]:
     """The notes' network, training images and test images, as a run has them."""
-    data = data.darkest_first
-    test = Examples(data.test_images, data.test_labels, dark=data.dark[1])
+    laid_out = data.darkest_first
+    test = Examples(laid_out.test_images, laid_out.test_labels, dark=laid_out.dark[1])
     return Case().network(), Case().examples(data), test
 
 
