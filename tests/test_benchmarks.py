@@ -13,11 +13,12 @@ SCRIPTS = Path(__file__).parent / "benchmarks"
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what three benchmarks wrote, and the picture of it."""
+    """A folder with what four benchmarks wrote, and the picture of it."""
     folder = tmp_path_factory.mktemp("speed")
     for words in (
         ("bench.py", "--quick", "--only", "ours", "--only", "ours_all"),
         ("update.py", "--quick"),
+        ("parts.py", "--quick"),
         ("numerical.py", "--quick"),
         ("figure.py",),
     ):
@@ -64,6 +65,16 @@ def test_an_update_is_held_against_its_products_with_and_without_dark_pixels(out
         assert 0 < least <= median <= greatest
 
 
+def test_the_parts_of_an_update_make_up_the_whole(out: Path) -> None:
+    # parts.py itself fails if what it times is not the very update of the loop.
+    parts = {row["part"]: row for row in rows(out / "parts.csv")}
+    assert {"matrix products", "softmax, loss and its derivative", "one update"} <= set(parts)
+    whole = float(parts.pop("one update")["seconds_median"])
+    assert sum(float(row["seconds_median"]) for row in parts.values()) == pytest.approx(
+        whole, rel=0.2
+    )
+
+
 def test_central_differences_are_scaled_up_to_all_weights(out: Path) -> None:
     *central, backprop = rows(out / "numerical.csv")
     assert [int(row["weights"]) for row in central] == [45_360, 45_360]
@@ -73,7 +84,7 @@ def test_central_differences_are_scaled_up_to_all_weights(out: Path) -> None:
     assert backprop["gradient"] == "sgdprobe, backprop"
 
 
-@pytest.mark.parametrize("name", ["bench", "update", "numerical"])
+@pytest.mark.parametrize("name", ["bench", "update", "parts", "numerical"])
 def test_the_machine_is_named_beside_the_numbers(out: Path, name: str) -> None:
     machine = json.loads((out / f"{name}.json").read_text())["machine"]
     assert {"processor", "cores", "system", "python", "commit", "numpy"} <= set(machine)

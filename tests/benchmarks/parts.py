@@ -1,0 +1,175 @@
+"""What is an update made of? Microseconds of each kind of work in it.
+
+python tests/benchmarks/parts.py --turns 30 --out DIR
+
+Updates are carried out step by step, as Network.backprop and the training loop do it, with the
+clock read in between; that the weights end up the same, to the last bit, is checked. The same
+updates by the loop itself take turns with that: what it takes longer is Python between the steps.
+"""
+
+import argparse
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from contestants.ours import RUN
+from machine import last_core, pin
+from problem import BATCH_SIZE, LEARNING_RATE, UPDATES, Indices, load_problem
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+from timings import Spread, console, write_csv, write_json
+
+from sgdprobe.assembly import build, splits
+from sgdprobe.nn import Examples, Network
+from sgdprobe.nn.functions import softmax
+from sgdprobe.nn.training import _descend
+
+Parts = dict[str, list[float]]
+
+PRODUCTS, BIASES, ACTIVATION = "matrix products", "biases and their gradients", "activation, slope"
+BATCH = "a batch: gather bytes, convert them"
+SCALE = "scale sums and deltas; rows without light"
+OUTPUT = "softmax, loss and its derivative"
+WEIGHTS = "update of all weights"
+REST = "Python between the steps"
+
+
+class Clock:
+    """Adds up, by part, the time since it was last read, but for the seconds that reading costs."""
+
+    def __init__(self, cost: float = 0.0) -> None:
+        self.cost = cost
+        self.spent: dict[str, float] = defaultdict(float)
+        self.last = time.perf_counter()
+
+    def read(self, part: str) -> None:
+        """What was done since the last reading was this part."""
+        now = time.perf_counter()
+        self.spent[part] += now - self.last - self.cost
+        self.last = now
+
+    @classmethod
+    def calibrated(cls) -> "Clock":
+        """A clock that knows its cost: of ten times a thousand readings of nothing, the least."""
+        costs = []
+        for _ in range(10):
+            clock = cls()
+            for _ in range(1000):
+                clock.read("")
+            costs.append(clock.spent[""] / 1000)
+        return cls(min(costs))
+
+
+def kind(step: Callable[[], object]) -> str:
+    """The part that a step of a pass belongs to, by its function and its arrays."""
+    assert isinstance(step, partial)
+    if step.func is np.add:
+        return BIASES
+    if step.func is np.dot:
+        return PRODUCTS if step.args[0].ndim == 2 else BIASES
+    return ACTIVATION
+
+
+def step_by_step(network: Network, examples: Examples, masks: Indices) -> dict[str, float]:
+    """Seconds by part of one update for each mask, summed. Changes the network as training does."""
+    steps = network.last_pass(BATCH_SIZE)
+    forward, backward = (
+        [(step, kind(step)) for step in of] for of in (steps.forward, steps.backward)
+    )
+    W, b, dW = network.params["W1"], network.params["b1"], network.grads["W1"]
+    a, delta = steps.h[0], steps.delta[0]
+    clock = Clock.calibrated()
+    for mask in masks:
+        x, t = examples.batch(mask)
+        clock.read(BATCH)
+        missing = len(W) - x.shape[1]
+        np.dot(x, W[missing:], a)
+        clock.read(PRODUCTS)
+        a *= network.factor
+        clock.read(SCALE)
+        a += b
+        clock.read(BIASES)
+        for step, part in forward:
+            step()
+            clock.read(part)
+        y = softmax(steps.h[-1], network.softmax_over, steps.h[-1])
+        network.error.backward(y, t, network.softmax_over, LEARNING_RATE, steps.delta[-1])
+        clock.read(OUTPUT)
+        for step, part in backward:
+            step()
+            clock.read(part)
+        delta *= network.factor
+        dW[:missing] = 0.0
+        clock.read(SCALE)
+        np.dot(x.T, delta, dW[missing:])
+        clock.read(PRODUCTS)
+        network.theta -= network.grad
+        clock.read(WEIGHTS)
+    return clock.spent
+
+
+def measured(turns: int, updates: int) -> Parts:
+    """Seconds an update by part, a value for each turn; what is left of the real loop is REST."""
+    problem = load_problem()
+    examples = splits(RUN, problem.data).train
+    apart, whole = (build(RUN, problem.data, problem.params) for _ in range(2))
+    rng = np.random.default_rng(0)
+    parts: Parts = defaultdict(list)
+    for turn in range(turns + 1):  # the first makes the arrays
+        masks = rng.integers(0, len(examples), (updates, BATCH_SIZE), dtype=np.intp)
+        spent = step_by_step(apart, examples, masks)
+        started = time.perf_counter()
+        for _ in _descend(whole, examples, masks, LEARNING_RATE, "backprop"):
+            pass
+        seconds = time.perf_counter() - started
+        if not np.array_equal(apart.theta, whole.theta):
+            raise AssertionError("the steps are not those of the training loop any more")
+        if turn > 0:
+            for part, value in spent.items():
+                parts[part].append(value / updates)
+            parts[REST].append((seconds - sum(spent.values())) / updates)
+            parts["one update"].append(seconds / updates)
+    return parts
+
+
+def table(rows: Sequence[dict[str, Any]]) -> Table:
+    shown = Table(title="One update of 784-50-100-10, batch 100, float32")
+    shown.add_column("", no_wrap=True)
+    shown.add_column("µs (least–greatest)", justify="right", no_wrap=True)
+    for row in rows:
+        shown.add_row(row["part"], row["seconds"].text(0, 1e6))
+    return shown
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--turns", type=int, default=30, help="epochs, each way")
+    parser.add_argument("--quick", action="store_true", help="2 turns of 60 updates: does it work?")
+    parser.add_argument("--core", type=int, default=last_core(), help="the core to run on")
+    parser.add_argument("--out", type=Path, help="a folder for parts.csv and parts.json")
+    return parser.parse_args()
+
+
+def main() -> int:
+    chosen = options()
+    pin(chosen.core)
+    turns, updates = (2, 60) if chosen.quick else (chosen.turns, UPDATES)
+    with threadpool_limits(1, "blas"):
+        parts = measured(turns, updates)
+    spreads = {part: Spread.of(values) for part, values in parts.items()}
+    order = sorted(spreads, key=lambda part: -spreads[part].median)
+    rows = [{"part": part, "seconds": spreads[part]} for part in order]
+    console().print(table(rows))
+    if chosen.out:
+        write_csv(chosen.out / "parts.csv", rows)
+        write_json(chosen.out / "parts.json", {"turns": turns, "updates": updates})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
