@@ -34,7 +34,7 @@ def settings(scale: str, **data: int) -> Settings:
     )
 
 
-def test_batches_have_the_darkest_pixels_first_and_only_what_is_lit(data: Dataset) -> None:
+def test_batches_have_the_darkest_pixels_first_but_for_those_dark_in_all(data: Dataset) -> None:
     train = splits(settings("none"), data).train
     for mask, x in (
         ([0, 1], [[10, 200], [0, 30]]),

@@ -65,14 +65,13 @@ def test_an_update_is_held_against_its_products_with_and_without_dark_pixels(out
         assert 0 < least <= median <= greatest
 
 
-def test_the_parts_of_an_update_make_up_the_whole(out: Path) -> None:
-    # parts.py itself fails if what it times is not the very update of the loop.
-    parts = {row["part"]: row for row in rows(out / "parts.csv")}
-    assert {"matrix products", "softmax, loss and its derivative", "one update"} <= set(parts)
-    whole = float(parts.pop("one update")["seconds_median"])
-    assert sum(float(row["seconds_median"]) for row in parts.values()) == pytest.approx(
-        whole, rel=0.2
-    )
+def test_every_part_of_an_update_takes_time(out: Path) -> None:
+    # That they are the parts of the loop's own update is checked by parts.py: it compares weights.
+    parts = {row["part"]: float(row["seconds_least"]) for row in rows(out / "parts.csv")}
+    assert len(parts) == 8
+    assert {"matrix products", "update of all weights", "one update"} <= set(parts)
+    assert min(parts.values()) > 0
+    assert parts["matrix products"] < parts["one update"]
 
 
 def test_central_differences_are_scaled_up_to_all_weights(out: Path) -> None:

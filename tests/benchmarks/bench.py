@@ -1,4 +1,4 @@
-"""How long does sgdprobe take for an epoch, beside its peers and beside its own floor?
+"""How long does sgdprobe take for an epoch, beside its peers and beside bare matrix products?
 
 python tests/benchmarks/bench.py --turns 15 --out DIR
 

@@ -81,7 +81,11 @@ def scaling(folder: Path) -> Figure:
     widths = column(width, "width")
     for name, label, look in (
         ("update_seconds", "sgdprobe", {"color": BLUE, "marker": "o"}),
-        ("products_seconds", "its products", {"color": ORANGE, "marker": "s", "linestyle": "--"}),
+        (
+            "products_seconds",
+            "products of all pixels",
+            {"color": ORANGE, "marker": "s", "linestyle": "--"},
+        ),
     ):
         milliseconds = [1000 * value for value in column(width, f"{name}_median")]
         update.loglog(widths, milliseconds, label=label, **look)

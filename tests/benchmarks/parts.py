@@ -3,8 +3,8 @@
 python tests/benchmarks/parts.py --turns 30 --out DIR
 
 Updates are carried out step by step, as Network.backprop and the training loop do it, with the
-clock read in between; that the weights end up the same, to the last bit, is checked. The same
-updates by the loop itself take turns with that: what it takes longer is Python between the steps.
+clock read in between. The same updates by the loop itself take turns with that, and the weights of
+both must end up the same, to the last bit.
 """
 
 import argparse
@@ -33,10 +33,9 @@ Parts = dict[str, list[float]]
 
 PRODUCTS, BIASES, ACTIVATION = "matrix products", "biases and their gradients", "activation, slope"
 BATCH = "a batch: gather bytes, convert them"
-SCALE = "scale sums and deltas; rows without light"
+SCALE = "scale sums and deltas; pixels left out"
 OUTPUT = "softmax, loss and its derivative"
 WEIGHTS = "update of all weights"
-REST = "Python between the steps"
 
 
 class Clock:
@@ -114,7 +113,7 @@ def step_by_step(network: Network, examples: Examples, masks: Indices) -> dict[s
 
 
 def measured(turns: int, updates: int) -> Parts:
-    """Seconds an update by part, a value for each turn; what is left of the real loop is REST."""
+    """Seconds an update by part, a value for each turn, and by the loop as a whole."""
     problem = load_problem()
     examples = splits(RUN, problem.data).train
     apart, whole = (build(RUN, problem.data, problem.params) for _ in range(2))
@@ -132,7 +131,6 @@ def measured(turns: int, updates: int) -> Parts:
         if turn > 0:
             for part, value in spent.items():
                 parts[part].append(value / updates)
-            parts[REST].append((seconds - sum(spent.values())) / updates)
             parts["one update"].append(seconds / updates)
     return parts
 

@@ -1,8 +1,8 @@
 """What are the matrix products of a network? They alone, in the network's own arrays.
 
-All pixels of x, the same shapes, orders and calls, written into the same places as in a real
-update: what is left when all the rest is free. The weights stay as they are; outputs and gradients
-are overwritten.
+The same orders and calls, written into the same places as in a real update, of all pixels of x:
+what is left when all the rest is free and no pixel is left out. The weights stay as they are;
+outputs and gradients are overwritten.
 """
 
 import numpy as np

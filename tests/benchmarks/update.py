@@ -277,7 +277,7 @@ def main() -> int:
     if chosen.out:
         write_csv(chosen.out / "update.csv", rows)
         facts = {"symptoms_share": share, "memory_megabytes": used, "allocated_bytes": held}
-        write_json(chosen.out / "update.json", {"evaluation": evaluated, **facts})
+        write_json(chosen.out / "update.json", {"blocks": blocks, "evaluation": evaluated, **facts})
     return 0
 
 

@@ -50,7 +50,7 @@ def test_batches_of_changing_sizes_do_not_mix() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 999, 1000, 1001, 2403])
-def test_chunks_are_all_examples_in_order(n: int) -> None:
+def test_chunks_are_all_examples_in_order_where_none_is_dark(n: int) -> None:
     rng = np.random.default_rng(n)
     images = rng.integers(0, 256, (n, 4), dtype=np.uint8)
     labels = rng.integers(0, 10, n, dtype=np.uint8)

@@ -68,7 +68,7 @@ class Dataset:
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
-        """The pixels, darkest first: by their sum over all images."""
+        """Indices of all pixels : (pixels,), the darkest first, by their sum over all images."""
         images = self.train_images, self.test_images
         return np.argsort(sum(part.sum(axis=0, dtype=np.uint64) for part in images), kind="stable")
 
@@ -88,10 +88,10 @@ class Dataset:
 
     @cached_property
     def dark(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """How many pixels at the beginning of each training and each test image are 0.
+        """How many first pixels are 0 in each image, (n,) for training and (n,) for test images.
 
-        With the darkest pixels first, of MNIST's 784 it is 373 on average, and 155 in all of any
-        hundred images. For an image that is wholly dark, 0: that is safe, and rare.
+        With the darkest pixels first, of MNIST's 784 it is 373 on average, and 155 on average in
+        all of a hundred images. For an image that is wholly dark, 0: that is safe, and rare.
         """
         return _leading_zeros(self.train_images), _leading_zeros(self.test_images)
 

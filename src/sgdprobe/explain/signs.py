@@ -47,7 +47,7 @@ def signs_of(settings: Sequence[Settings], results: "Sequence[Result]") -> Itera
 def never_predicted(settings: Settings, params: Params) -> tuple[int, ...]:
     """The classes that a network with these weights, those of all pixels, gives to no test image.
 
-    Most networks give every class to some image among the first few hundred: then it stops there.
+    Most networks give every class to some image of the first chunk: then it stops there.
     """
     data = load_data(settings)
     network = build(settings, data, params)

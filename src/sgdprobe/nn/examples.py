@@ -1,6 +1,7 @@
 """Labelled images: kept as bytes, handed out as floats."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,6 @@ class Examples:
         self.labels: Labels = labels.astype(np.intp)
         self.dark = np.zeros(len(images), np.intp) if dark is None else dark
         self.dtype = dtype
-        # Images that begin alike, together: chunks of them leave out most.
-        self._order = np.argsort(self.dark, kind="stable")
         self._buffers: dict[int, tuple[NDArray[np.uint8], Array, Labels, NDArray[np.intp]]] = {}
 
     def __len__(self) -> int:
@@ -60,9 +59,13 @@ class Examples:
         return x, t
 
     def chunks(self) -> Iterator[tuple[Array, Labels]]:
-        """All examples, CHUNK at a time."""
+        """All examples, CHUNK at a time; those that are dark alike together: most is left out."""
         for start in range(0, len(self), CHUNK):
             yield self.batch(self._order[start : start + CHUNK])
+
+    @cached_property
+    def _order(self) -> NDArray[np.intp]:
+        return np.argsort(self.dark, kind="stable")
 
     def _new_buffers(self, n: int) -> tuple[NDArray[np.uint8], Array, Labels, NDArray[np.intp]]:
         pixels = np.empty((n, self.images.shape[1]), np.uint8)

@@ -30,8 +30,9 @@ def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Arra
 class Pass:
     """The arrays that a pass over n examples writes into, layer by layer, and what it does to them.
 
-    h : (n, units) each layer's output, of the last one its y; delta : (n, units) the loss's
-    derivative with respect to each layer's weighted sums; slope : (n, units) the activation's
+    h : (n, units) each layer's output; of the last one its a, or its y once the softmax is done.
+    delta : (n, units) the loss's derivative with respect to each layer's weighted sums, times what
+    was asked for; of the first layer with respect to x W1. slope : (n, units) the activation's
     derivative, of hidden layers only.
     forward, backward : all that lies between the first layer's sums and the softmax, and back.
     Written down once: to look up every array anew for each batch would take Python some per cent
@@ -79,7 +80,7 @@ class Network:
         self._passes: dict[int, Pass] = {}
 
     def last_pass(self, n: int) -> Pass:
-        """The arrays that the last pass over n examples wrote."""
+        """The arrays that the last pass over n examples wrote; new and empty if there was none."""
         if n not in self._passes:
             self._passes[n] = self._new_pass(n)
         return self._passes[n]
@@ -91,7 +92,7 @@ class Network:
             for letter in "Wb"
         )
         h, delta = ([np.empty((n, len(units)), units.dtype) for units in b] for _ in range(2))
-        if self.depth > 1:
+        if self.depth > 1:  # the first layer's sums are written by rows
             # Column-major: reductions over 10 classes then run along the examples, which is three
             # times as fast.
             h[-1], delta[-1] = (np.empty_like(a, order="F") for a in (h[-1], delta[-1]))
@@ -118,7 +119,8 @@ class Network:
 
     def scores(self, x: Array) -> Array:
         """What goes into the softmax, a : (n, classes). Overwritten by the next pass over n."""
-        with np.errstate(over="ignore"):  # in exp, where a sigmoid is 0, as it should be
+        # Meant for exp, which overflows where a sigmoid is 0, as it should be.
+        with np.errstate(over="ignore"):
             return self._scores(x)
 
     def forward(self, x: Array) -> Array:
@@ -139,9 +141,9 @@ class Network:
             return self.backprop(x, t)
 
     def backprop(self, x: Array, t: Labels, times: float = 1.0) -> tuple[float, Array]:
-        """As `gradient`, but multiplied by `times`, and NumPy may say that exp overflows.
+        """The loss and `times` its gradient; as `gradient`, but NumPy may report overflow.
 
-        It costs least where the derivative begins, at the scores: all further back is linear in it.
+        To multiply costs least where the derivative begins, at the scores: what follows is linear.
         """
         a = self._scores(x)
         y = softmax(a, self.softmax_over, a)
@@ -183,7 +185,11 @@ class Network:
 
 
 def product(x: Array, W: Array, out: Array) -> Callable[[], object]:
-    """Into out: x W. np.dot takes a microsecond less than np.matmul, but writes by rows only."""
+    """X W into out, to be carried out when called.
+
+    x : (n, fan_in); W : (fan_in, units); out : (n, units), row-major or column-major. np.dot takes
+    a microsecond less than np.matmul, but writes row-major arrays only.
+    """
     if out.flags.c_contiguous:
         return partial(np.dot, x, W, out)
     return partial(np.dot, W.T, x.T, out.T)

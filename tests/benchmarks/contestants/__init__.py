@@ -26,7 +26,7 @@ class Entry:
 CONTESTANTS = {
     "ours": Entry("sgdprobe", "contestants.ours:Ours"),
     "ours_all": Entry("sgdprobe, no pixel left out", "contestants.ours:OursOnAllPixels"),
-    "floor": Entry("its matrix products alone", "contestants.floor:Floor"),
+    "floor": Entry("matrix products of all pixels", "contestants.floor:Floor"),
     "book_loop": Entry("NumPy as in the book", "contestants.book_loop:BookLoop"),
     "sklearn_mlp": Entry(
         "scikit-learn MLPClassifier", "contestants.sklearn_mlp:SklearnMlp", "scikit-learn"
@@ -38,6 +38,6 @@ CONTESTANTS = {
     "jax_scan": Entry("JAX, jit and scan", "contestants.jax_scan:JaxScan", "jax"),
 }
 
-# The floor is timed in the process of what it is the floor of; everyone else is alone.
+# The products are timed in the process of what they are held against; everyone else is alone.
 TOGETHER = ("ours", "floor")
 PROCESSES = (TOGETHER, *((name,) for name in CONTESTANTS if name not in TOGETHER))

@@ -1,4 +1,4 @@
-"""How fast could sgdprobe be if everything but its matrix products were free?
+"""How fast could a trainer on all pixels be if everything but its matrix products were free?
 
 The eight products of an update, and the three of each evaluated chunk. Nothing is learned.
 """
