@@ -264,7 +264,8 @@ BREAKS: dict[Callable[[Path], None], str] = {
     delete: "x.db is not there",
     use_up_the_disk: "full",
     corrupt: "file is not a database",
-    make_read_only: "readonly database|unable to open database file",  # by what it writes first
+    # By what it writes first; the last if it is in the middle of that.
+    make_read_only: "readonly database|unable to open database file|disk I/O error",
 }
 
 
