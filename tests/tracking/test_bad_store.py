@@ -229,8 +229,17 @@ def wait_for_an_epoch(process: Popen[str], uri: str, runs: "Callable[[str], list
         time.sleep(0.1)
 
 
+@contextmanager
+def between_two_writes(file: Path) -> Iterator[None]:
+    """In the middle of one there is a journal, from which sqlite would write pages once more."""
+    with closing(sqlite3.connect(file, isolation_level=None, timeout=60)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+
+
 def delete(file: Path) -> None:
-    file.unlink()
+    with between_two_writes(file):
+        file.unlink()
 
 
 def use_up_the_disk(file: Path) -> None:
@@ -238,11 +247,8 @@ def use_up_the_disk(file: Path) -> None:
 
 
 def corrupt(file: Path) -> None:
-    """Between two writes; in the middle of one, sqlite would write the first page again."""
-    with closing(sqlite3.connect(file, isolation_level=None, timeout=60)) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        with file.open("r+b") as stream:
-            stream.write(b"no database" * 1000)
+    with between_two_writes(file), file.open("r+b") as stream:
+        stream.write(b"no database" * 1000)
 
 
 def make_read_only(file: Path) -> None:
