@@ -5,7 +5,7 @@ import pytest
 
 from sgdprobe.assembly import build, first_params, random_streams, splits, whole_params
 from sgdprobe.data import Dataset
-from sgdprobe.nn import Examples, Network, train
+from sgdprobe.nn import Network, train
 from sgdprobe.nn.functions import Array
 from sgdprobe.settings import Settings
 
@@ -92,19 +92,3 @@ def test_what_is_held_out_is_the_end_of_the_training_images(data: Dataset) -> No
     assert (len(parts.train), len(parts.validation), len(parts.test)) == (3, 1, 2)
     for part, x in ((parts.train, [[0, 30], [25, 7]]), (parts.validation, [[90, 0]])):
         assert part.batch(np.arange(len(part))[-2:])[0].tolist() == x
-
-
-def test_examples_of_all_pixels_learn_the_same(data: Dataset) -> None:
-    # The same images in their own order, nothing left out: only rounding may differ.
-    chosen = settings("unit")
-    first = first_params(chosen, data, random_streams(0)["weights"])
-    rate = {"learning_rate": 0.1, "batch_size": 2, "updates": 5}
-    whole = Examples(data.train_images, data.train_labels, dtype="float64")
-    losses = []
-    for network, x in (
-        (build(chosen, data, first), splits(chosen, data).train),
-        (Network(first, factor=1 / 255), whole),
-    ):
-        (*_, last) = train(network, x, x, random_streams(0)["batches"], **rate)  # type: ignore[arg-type]
-        losses.append(last.loss)
-    assert losses[0] == pytest.approx(losses[1], rel=1e-12)

@@ -83,6 +83,9 @@ def test_the_darkest_pixels_come_first_and_no_image_lights_the_first_65(mnist: D
 def test_dark_counts_the_zeros_at_the_beginning_of_each_image(mnist: Dataset) -> None:
     train, test = mnist.darkest_first.dark
     assert (len(train), len(test)) == (60_000, 10_000)
+    assert float(train.mean()) == pytest.approx(373, abs=0.5)
+    batches = np.random.default_rng(0).integers(0, 60_000, (2000, 100))
+    assert float(train[batches].min(axis=1).mean()) == pytest.approx(155, abs=2)
     images = mnist.darkest_first.test_images
     for image, n in zip(images[:100], test[:100].tolist(), strict=True):
         assert not image[:n].any()

@@ -231,7 +231,10 @@ def wait_for_an_epoch(process: Popen[str], uri: str, runs: "Callable[[str], list
 
 @contextmanager
 def between_two_writes(file: Path) -> Iterator[None]:
-    """In the middle of one there is a journal, from which sqlite would write pages once more."""
+    """In the middle of one there is a journal, from which sqlite would write pages once more.
+
+    And a disk that can't be written any more is any I/O error then, not a read-only one.
+    """
     with closing(sqlite3.connect(file, isolation_level=None, timeout=60)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         yield
@@ -256,13 +259,14 @@ def make_read_only(file: Path) -> None:
     view = file.parent.with_name("view")
     view.mkdir()
     disk, over = str(file.parent), str(view)
-    for words in (
-        ["mount", "--bind", disk, over],
-        ["mount", "-o", "remount,bind,ro", over],
-        ["mount", "--bind", over, disk],
-        ["umount", "-l", over],
-    ):
-        subprocess.run(words, check=True)
+    with between_two_writes(file):
+        for words in (
+            ["mount", "--bind", disk, over],
+            ["mount", "-o", "remount,bind,ro", over],
+            ["mount", "--bind", over, disk],
+            ["umount", "-l", over],
+        ):
+            subprocess.run(words, check=True)
 
 
 # How a store breaks, and what must be said of it.
@@ -270,8 +274,7 @@ BREAKS: dict[Callable[[Path], None], str] = {
     delete: "x.db is not there",
     use_up_the_disk: "full",
     corrupt: "file is not a database",
-    # By what it writes first; the last if it is in the middle of that.
-    make_read_only: "readonly database|unable to open database file|disk I/O error",
+    make_read_only: "readonly database|unable to open database file",  # by what it writes first
 }
 
 
