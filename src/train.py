@@ -13,7 +13,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from hydra_plugins.sgdprobe_plugins.composition import check_words, plain, recipe_of
+from hydra_plugins.sgdprobe_plugins.composition import (
+    check_words,
+    list_groups_without_copies,
+    plain,
+    recipe_of,
+)
 from sgdprobe.commandline import complete, expand, interruptible, recipes, refusals
 from sgdprobe.settings import Settings
 
@@ -38,4 +43,5 @@ if __name__ == "__main__":
             print(*complete(os.environ, recipes()))
         sys.argv[1:] = expand(sys.argv[1:], recipes())
         check_words(sys.argv[1:])
+        list_groups_without_copies()
         main()

@@ -6,9 +6,16 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 
-from hydra_plugins.sgdprobe_plugins.composition import Composer, check_keys, plain
+from hydra_plugins.sgdprobe_plugins.composition import (
+    Composer,
+    check_keys,
+    list_groups_without_copies,
+    plain,
+)
 from sgdprobe.places import CONF
 from sgdprobe.settings import Settings, SettingsError
 
@@ -173,3 +180,20 @@ def test_keys_that_are_not(word: str, message: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         check_keys([word])
     assert message in str(refusal.value)
+
+
+@pytest.mark.usefixtures("composer")
+def test_groups_are_listed_as_hydra_lists_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def listed() -> dict[tuple[str, ObjectType], list[str]]:
+        loader = GlobalHydra.instance().config_loader()
+        return {
+            (group, kind): loader.get_group_options(group, kind)
+            for group in ("", "hydra", "hydra/launcher", "experiment", "network", "nowhere")
+            for kind in (ObjectType.CONFIG, ObjectType.GROUP)
+        }
+
+    monkeypatch.setattr(ConfigLoaderImpl, "get_group_options", ConfigLoaderImpl.get_group_options)
+    before = listed()
+    assert "notes" in before["experiment", ObjectType.CONFIG]
+    list_groups_without_copies()
+    assert listed() == before

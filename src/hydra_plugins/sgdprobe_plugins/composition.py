@@ -6,9 +6,11 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
@@ -93,6 +95,27 @@ def recipe_of(hydra: Any) -> str | None:
     """The recipe that a configuration was composed with; `hydra` is its node of that name."""
     choice = hydra.runtime.choices.get("experiment")
     return None if choice is None else str(choice)
+
+
+def list_groups_without_copies() -> None:
+    """Let Hydra list its groups, 84 times for --help, from the repository that it has.
+
+    It would copy all of that, each time, to add a search path which it then does not have.
+    """
+    copying = ConfigLoaderImpl.get_group_options
+
+    def options(
+        self: ConfigLoaderImpl,
+        group_name: str,
+        results_filter: ObjectType | None = ObjectType.CONFIG,
+        config_name: str | None = None,
+        overrides: list[str] | None = None,
+    ) -> list[str]:
+        if config_name or overrides:
+            return copying(self, group_name, results_filter, config_name, overrides)
+        return self.repository.get_group_options(group_name, results_filter)
+
+    ConfigLoaderImpl.get_group_options = options  # type: ignore[method-assign]
 
 
 class Composer:
