@@ -77,11 +77,9 @@ class SgdprobeLauncher(Launcher):
         cells = [composer.job(overrides) for overrides in job_overrides]
         axes = [word.partition("=")[0] for word in job_overrides[0]]
         plan = Plan.of(cells, axes)
-        dry = plan.jobs[0].settings.sweep.dry_run
-        known = None if dry else composer.recipes()  # for the table of what was run
-        from sgdprobe.sweep.runner import run_sweep  # takes seconds: it imports MLflow
+        from sgdprobe.sweep.runner import run_sweep  # what is refused need not wait for joblib
 
-        raise SystemExit(run_sweep(plan, known))
+        raise SystemExit(run_sweep(plan, composer.recipes))
 
 
 @dataclass

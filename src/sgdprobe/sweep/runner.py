@@ -1,7 +1,8 @@
 """Runs a plan and tells about it: what is done already, each run as it ends, a table of all."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
     from sgdprobe.tracking import Store
 
 
-def run_sweep(plan: Plan, known: Mapping[str, Settings] | None) -> int:
+Recipes = Mapping[str, Settings]
+
+
+def run_sweep(plan: Plan, known: Callable[[], Recipes] | None) -> int:
     """Run all jobs of a plan and tell about them. Returns the exit code.
 
-    known : recipes to recognise in the table; None for no table.
+    known : recipes to recognise in the table; asked for, aside, when runs are under way. None for
+    no table.
     """
     settings = plan.jobs[0].settings
     pin(settings.bits)
@@ -45,15 +50,20 @@ def run_sweep(plan: Plan, known: Mapping[str, Settings] | None) -> int:
         tell_outdated(left, console)
     starting.join()
     started = time.perf_counter()
-    with _tidy(stores.values(), console), SweepProgress(len(tasks), console) as progress:
+    with (
+        ThreadPoolExecutor(1) as aside,
+        _tidy(stores.values(), console),
+        SweepProgress(len(tasks), console) as progress,
+    ):
+        recipes = aside.submit(known) if known else None
         progress.found(list(done.values()))
         whole = _run(left, plan, stores.values(), progress)
-    if known is not None:
-        console.print(result_table(plan, progress.outcomes, known))
+    if recipes is not None:
+        console.print(result_table(plan, progress.outcomes, recipes.result()))
     took = f"in {duration(time.perf_counter() - started)}"
     tell_end(plan, progress, took, stores.values())
-    if known is not None and whole:
-        tell_report(plan, stores.values(), progress.outcomes, known, console)
+    if recipes is not None and whole:
+        tell_report(plan, stores.values(), progress.outcomes, recipes.result(), console)
     return 0 if whole and not progress.failed else 1
 
 
@@ -90,7 +100,7 @@ def tell_report(
     plan: Plan,
     stores: Iterable["Store"],
     outcomes: Sequence[Outcome],
-    known: Mapping[str, Settings],
+    known: Recipes,
     console: Console,
 ) -> None:
     """Write the sweep's page and say where it is; it shows what was done before, too."""

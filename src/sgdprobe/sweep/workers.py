@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, cpu_count, delayed, effective_n_jobs
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.backend import resource_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -29,7 +29,8 @@ SIGNALS = re.compile(r"exit codes of the workers are \{(.+)\}")
 def start_workers(settings: Settings, jobs: int) -> threading.Thread:
     """Start joblib's processes and let them import and load while this one prepares the store.
 
-    They are ready when the thread has ended.
+    As many as have a processor of their own beside this one are ready when the thread has ended.
+    The others would only keep them waiting; they get ready while the first ones train.
     """
     if settings.sweep.backend == "loky":
         # joblib's helper process: started by the thread, while this one imports MLflow, it has
@@ -43,7 +44,8 @@ def start_workers(settings: Settings, jobs: int) -> threading.Thread:
 
 def _warm_up(settings: Settings, jobs: int) -> None:
     if settings.sweep.backend == "loky":
-        calls = [delayed(_prepare)(settings)] * min(effective_n_jobs(settings.sweep.n_jobs), jobs)
+        processes = min(effective_n_jobs(settings.sweep.n_jobs), jobs, max(1, cpu_count() - 1))
+        calls = [delayed(_prepare)(settings)] * processes
         # What can't be started now is started, or fails, when there is work for it.
         with suppress(OSError, TerminatedWorkerError):
             _parallel(settings.sweep)(calls)
@@ -62,8 +64,9 @@ def _parallel(settings: SweepSettings, **options: Any) -> Parallel:
 
 
 def _prepare(settings: Settings) -> None:
-    import sgdprobe.tracking  # noqa: F401 (takes seconds, once in each process)
+    from sgdprobe.tracking import import_mlflow  # takes seconds, once in each process
 
+    import_mlflow(settings.tracking.uri)
     load_data(settings)
 
 
@@ -75,6 +78,7 @@ def _work(job: Job, store: "Store") -> Outcome:
     """
     from sgdprobe.tracking import StoreError, claim, knock, usable
 
+    _prepare(job.settings)
     with usable(store.uri), claim(store.uri, job.tags["key"]):
         knock(store.uri)
         again = "rerun_of" in job.tags or not job.settings.sweep.resume

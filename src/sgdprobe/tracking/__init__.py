@@ -13,9 +13,9 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # It would ask a server that is down for four minutes, and one that hangs for a quarter of an hour.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-# What is imported stays. To look for garbage in it ever again takes a tenth of a command's time,
-# and to do so once more when it ends, a second.
-gc.set_threshold(20_000, 10, 100)
+# What is imported stays. To look for garbage in it, now and ever again, takes a tenth of a
+# command's time, and to do so once more when it ends, a second.
+gc.disable()
 atexit.register(gc.freeze)
 
 from sgdprobe.tracking.artifacts import keep_page, recorded_arrays
@@ -31,6 +31,7 @@ from sgdprobe.tracking.store import (
     StoreError,
     absolute_uri,
     bury,
+    import_mlflow,
     knock,
     known_store,
     open_store,
@@ -40,6 +41,9 @@ from sgdprobe.tracking.store import (
 )
 from sgdprobe.tracking.sweeps import SweepRun, add_to_sweep, newest_sweep, runs_of
 
+gc.freeze()
+gc.set_threshold(20_000, 10, 100)
+gc.enable()
 # MLflow tells of each step of making a store, and sets this itself when it is imported.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -61,6 +65,7 @@ __all__ = [
     "find_run",
     "find_sweep",
     "finished_runs",
+    "import_mlflow",
     "keep_page",
     "knock",
     "known_store",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from shlex import quote as quoted
 from typing import TypeVar
@@ -195,6 +196,12 @@ def insist(uri: str, ask: Callable[[], T]) -> T:
 
 def _client(uri: str) -> MlflowClient:
     return insist(uri, partial(MlflowClient, tracking_uri=uri))
+
+
+def import_mlflow(uri: str | None) -> None:
+    """Import what MLflow needs for such a store; half a second of it waits for the first use."""
+    if is_database(store_uri(uri)):
+        import_module("mlflow.store.tracking.sqlalchemy_store")
 
 
 def knock(uri: str) -> None:
