@@ -31,7 +31,7 @@ lint: $(VENV)/ready-to-test  ## style and types
 # Whom it lacks it names: give it an environment with scikit-learn, PyTorch and JAX, if there is one,
 # by make bench BENCH_PY=path/to/python
 bench: $(VENV)/ready  ## time an epoch beside other libraries and more; about twenty minutes
-	for script in bench update parts numerical scaling figure; do \
+	for script in bench update parts numerical recording scaling figure; do \
 	  PYTHONPATH=src $(BENCH_PY) tests/benchmarks/$$script.py --out $(BENCH_OUT) || exit 1; \
 	done
 

@@ -13,13 +13,14 @@ SCRIPTS = Path(__file__).parent / "benchmarks"
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what four benchmarks wrote, and the picture of it."""
+    """A folder with what five benchmarks wrote, and the picture of it."""
     folder = tmp_path_factory.mktemp("speed")
     for words in (
         ("bench.py", "--quick", "--only", "ours", "--only", "ours_all"),
         ("update.py", "--quick"),
         ("parts.py", "--quick"),
         ("numerical.py", "--quick"),
+        ("recording.py", "--runs", "2", "--updates", "60"),
         ("figure.py",),
     ):
         command = [sys.executable, str(SCRIPTS / words[0]), *words[1:], "--out", str(folder)]
@@ -72,6 +73,16 @@ def test_every_part_of_an_update_takes_time(out: Path) -> None:
     assert {"matrix products", "update of all weights", "one update"} <= set(parts)
     assert min(parts.values()) > 0
     assert parts["matrix products"] < parts["one update"]
+
+
+def test_what_recording_takes_is_the_sum_of_its_writes_and_a_share_of_the_run(out: Path) -> None:
+    least = {row["what"]: float(row["seconds_least"]) for row in rows(out / "recording.csv")}
+    whole, recorded = least.pop("the whole run"), least.pop("all that is recorded")
+    assert set(least) >= {"begin, with settings and data set", "the metrics of all epochs", "end"}
+    assert min(least.values()) > 0
+    # The least of a sum of two runs' writes is not less than the sum of their least.
+    assert sum(least.values()) <= recorded * (1 + 1e-9)
+    assert recorded < whole
 
 
 def test_central_differences_are_scaled_up_to_all_weights(out: Path) -> None:
