@@ -128,8 +128,6 @@ def _fanned_out(
     label: str,
 ) -> Judged:
     """The verdict on each record, by its run id."""
-    from sgdprobe.tracking import StoreError
-
     known = {record.run_id: record for record in records}
     stores = {job.name: store for job, store in tasks}
     verdicts: Judged = {}
@@ -140,7 +138,7 @@ def _fanned_out(
                 record = known[outcome.job.tags["rerun_of"]]
                 verdict = _judge(record, outcome, stores[outcome.job.name])
                 verdicts[record.run_id] = verdict, outcome
-    except StoreError as error:
+    except Refusal as error:
         _say(f"stopped: {error}")
         stop_workers(dict.fromkeys(stores.values()))
         raise SystemExit(1) from error

@@ -388,3 +388,33 @@ def test_what_a_failure_says_is_shown_as_it_is(failure: str) -> None:
         progress.add(Outcome(job, "FAILED", None, [], 0.1, failure))
     assert f"1/1  lr=1 [50,100] seed=0  FAILED {failure}\n" in written.getvalue()
     assert progress.failed == 1
+
+
+NO_WORKERS = """
+import os, sys
+if "--pipe" in sys.orig_argv:  # as joblib calls its worker processes
+    os._exit(1)
+"""
+
+
+def test_workers_that_can_not_start_end_the_sweep(
+    train: Callable[..., CompletedProcess[str]],
+    runs: "Runs",
+    new_store: Callable[[], str],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(NO_WORKERS)
+    uri = new_store()
+    answer = train(
+        *("-m", "notes", "seed=0,1", "sweep.n_jobs=2"),
+        PYTHONPATH=str(tmp_path),
+        MLFLOW_TRACKING_URI=uri,
+    )
+    told = answer.stdout.splitlines()
+    deaths = [line for line in told if line.startswith("a worker died (EXIT(1)")]
+    assert len(deaths) == 5, answer.stdout
+    assert all(line.endswith(", and with it: no run") for line in deaths)
+    assert "stopped: 5 times workers died before a run began" in told
+    assert answer.returncode == 1
+    assert answer.stderr == ""
+    assert runs(uri) == []

@@ -12,6 +12,7 @@ from rich.console import Console
 from sgdprobe.assembly import load_data
 from sgdprobe.bits import pin
 from sgdprobe.console import duration, plain_console, where_to_look
+from sgdprobe.refusal import Refusal
 from sgdprobe.run import Job, Outcome, identity
 from sgdprobe.settings import Settings
 from sgdprobe.sweep.done import Task, done_before, expected_seconds, outdated
@@ -70,9 +71,7 @@ def run_sweep(plan: Plan, known: Callable[[], Recipes] | None) -> int:
 def _run(
     left: Sequence[Task], plan: Plan, stores: Iterable["Store"], progress: SweepProgress
 ) -> bool:
-    """Run what is left; False if the store breaks meanwhile, and with it every later run."""
-    from sgdprobe.tracking import StoreError
-
+    """Run what is left; False if a store that breaks, or workers that die, end it early."""
     settings = plan.jobs[0].settings.sweep
     try:
         for outcome in fan_out(left, settings, plan.sweep, progress.tell):
@@ -80,7 +79,7 @@ def _run(
             if progress.failed and settings.fail_fast:
                 stop_workers(stores)
                 break
-    except StoreError as error:
+    except Refusal as error:
         progress.console.print(f"stopped: {error}", soft_wrap=True)
         stop_workers(stores)
         return False

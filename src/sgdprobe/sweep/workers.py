@@ -16,6 +16,7 @@ from joblib.externals.loky.backend import resource_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from sgdprobe.assembly import load_data
+from sgdprobe.refusal import Refusal
 from sgdprobe.run import Job, Outcome, run
 from sgdprobe.settings import Settings, SweepSettings
 from sgdprobe.sweep.done import Task, done_before
@@ -23,7 +24,12 @@ from sgdprobe.sweep.done import Task, done_before
 if TYPE_CHECKING:
     from sgdprobe.tracking import Store
 
+FRUITLESS = 5  # deaths of workers one after another, with no run begun, until a sweep gives up
 SIGNALS = re.compile(r"exit codes of the workers are \{(.+)\}")
+
+
+class NoWorkers(Refusal):
+    """Worker processes die before they begin a run, each time: more of them would, too."""
 
 
 def start_workers(settings: Settings, jobs: int) -> threading.Thread:
@@ -76,9 +82,9 @@ def _work(job: Job, store: "Store") -> Outcome:
     Unless it is finished by now: by another sweep, or by a worker that was killed before it could
     tell. Raises StoreError where no run could be recorded, so that the sweep ends.
     """
-    from sgdprobe.tracking import StoreError, claim, knock, usable
+    from sgdprobe.tracking import StoreError, claim, import_mlflow, knock, usable
 
-    _prepare(job.settings)
+    import_mlflow(store.uri)
     with usable(store.uri), claim(store.uri, job.tags["key"]):
         knock(store.uri)
         again = "rerun_of" in job.tags or not job.settings.sweep.resume
@@ -122,18 +128,26 @@ def fan_out(
     When a worker process dies, joblib gives up; what is left goes to new workers, except for a
     job that was under way at `max_kills` deaths: it is the likely cause, and counts as KILLED.
     tell : is given a line about each death.
+
+    Raises NoWorkers if they die again and again before any job is under way.
     """
     left = {job.name: (job, store) for job, store in tasks}
     kills: Counter[str] = Counter()
+    fruitless = 0
     while left:
         calls = [delayed(_work)(job, store) for job, store in left.values()]
         try:
             for outcome in _parallel(settings, return_as="generator_unordered")(calls):
                 del left[outcome.job.name]
+                fruitless = 0
                 yield outcome
         except TerminatedWorkerError as error:
             before, kills = kills, _kills(left, sweep)
-            tell(_told(error, [name for name in left if kills[name] > before[name]]))
+            under_way = [name for name in left if kills[name] > before[name]]
+            tell(_told(error, under_way))
+            fruitless = 0 if under_way else fruitless + 1
+            if fruitless == FRUITLESS:
+                raise NoWorkers(f"{FRUITLESS} times workers died before a run began") from error
             for name in [name for name in left if kills[name] >= settings.max_kills]:
                 job, _ = left.pop(name)
                 failure = f"under way at {kills[name]} deaths of workers, and given up"
