@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sgdprobe.data import Dataset, load
+from sgdprobe.data import Dataset, Layout, laid_out, load
 from sgdprobe.nn import Examples, Network, initial_params, updates_per_epoch
 from sgdprobe.nn.functions import Array
 from sgdprobe.settings import Settings, check_against_data
@@ -30,17 +30,17 @@ class Splits:
 
 def splits(settings: Settings, data: Dataset) -> Splits:
     """The examples; held out are the last training images."""
-    (train_dark, test_dark), data = data.darkest_first.dark, data.darkest_first
 
-    def examples(images: np.ndarray, labels: np.ndarray, dark: np.ndarray) -> Examples:
-        return Examples(images, labels, dark=dark, dtype=settings.dtype)
+    def examples(part: Layout) -> Examples:
+        return Examples(
+            part.images, part.labels, dark=part.dark, place=part.place, dtype=settings.dtype
+        )
 
-    train = data.train_images, data.train_labels, train_dark
-    kept = len(data.train_images) - settings.data.validation
+    parts = laid_out(data, settings.data.validation)
     return Splits(
-        train=examples(*(part[:kept] for part in train)),
-        test=examples(data.test_images, data.test_labels, test_dark),
-        validation=examples(*(part[kept:] for part in train)) if settings.data.validation else None,
+        train=examples(parts.train),
+        test=examples(parts.test),
+        validation=examples(parts.validation) if parts.validation else None,
     )
 
 

@@ -27,7 +27,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 from timings import Spread, alternate, console, ratios, write_csv, write_json
 
-from sgdprobe.data import Dataset, load
+from sgdprobe.data import Dataset, laid_out, load
 from sgdprobe.nn import Examples, Network, accuracy, initial_params, symptoms
 from sgdprobe.nn.examples import CHUNK
 from sgdprobe.nn.training import _descend
@@ -58,10 +58,9 @@ class Case:
 
     def examples(self, data: Dataset) -> Examples:
         """The training images."""
-        laid_out = data.darkest_first
-        dark = laid_out.dark[0] if self.leaves_out else None
-        images, labels = laid_out.train_images, laid_out.train_labels
-        return Examples(images, labels, dark=dark, dtype=self.dtype)
+        train = laid_out(data, 0).train
+        dark = train.dark if self.leaves_out else None
+        return Examples(train.images, train.labels, dark=dark, place=train.place, dtype=self.dtype)
 
     def columns(self) -> dict[str, Any]:
         return {
@@ -180,9 +179,9 @@ def evaluation_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def parts(data: Dataset) -> tuple[Network, Examples, Examples]:
     """The notes' network, training images and test images, as a run has them."""
-    laid_out = data.darkest_first
-    test = Examples(laid_out.test_images, laid_out.test_labels, dark=laid_out.dark[1])
-    return Case().network(), Case().examples(data), test
+    test = laid_out(data, 0).test
+    examples = Examples(test.images, test.labels, dark=test.dark, place=test.place)
+    return Case().network(), Case().examples(data), examples
 
 
 def symptoms_share(data: Dataset, blocks: int, updates: int) -> Spread:

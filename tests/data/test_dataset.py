@@ -74,29 +74,6 @@ def test_the_darkest_pixels_come_first_and_no_image_lights_the_first_65(mnist: D
     assert sorted(mnist.order.tolist()) == list(range(784))
     assert (np.diff(light[mnist.order].astype(int)) >= 0).all()
     assert np.count_nonzero(light == 0) == 65
-    sorted_ = mnist.darkest_first
-    np.testing.assert_array_equal(sorted_.train_images[:9], mnist.train_images[:9][:, mnist.order])
-    assert not sorted_.train_images.flags.writeable
-    assert not sorted_.test_images.flags.writeable
-
-
-def test_dark_counts_the_zeros_at_the_beginning_of_each_image(mnist: Dataset) -> None:
-    train, test = mnist.darkest_first.dark
-    assert (len(train), len(test)) == (60_000, 10_000)
-    assert float(train.mean()) == pytest.approx(373, abs=0.5)
-    batches = np.random.default_rng(0).integers(0, 60_000, (2000, 100))
-    assert float(train[batches].min(axis=1).mean()) == pytest.approx(155, abs=2)
-    images = mnist.darkest_first.test_images
-    for image, n in zip(images[:100], test[:100].tolist(), strict=True):
-        assert not image[:n].any()
-        assert image[n]
-    assert min(train.min(), test.min()) == 65
-
-
-def test_an_image_without_any_light_is_counted_as_if_it_had_some() -> None:
-    images = np.array([[0, 0, 0], [0, 7, 0]], np.uint8)
-    data = Dataset("tiny", images, np.array([0, 1], np.uint8), images, np.array([0, 1], np.uint8))
-    assert data.dark[0].tolist() == [0, 1]
 
 
 def test_pixel_statistics_are_the_published_ones(mnist: Dataset) -> None:

@@ -49,28 +49,44 @@ def test_batches_of_changing_sizes_do_not_mix() -> None:
         assert t.tolist() == LABELS[mask].tolist()
 
 
+def test_a_batch_is_found_where_its_examples_lie() -> None:
+    # The first example lies last, the second in the middle, the third first.
+    examples = Examples(IMAGES[:3], LABELS[:3], dark=DARK[:3], place=np.array([2, 1, 0]))
+    for mask, x in (([1, 2], [[51, 102], [0, 255]]), ([0], [[]]), ([2, 0], [[255], [0]])):
+        batch, t = examples.batch(np.array(mask))
+        assert batch.tolist() == x
+        assert t.tolist() == LABELS[[2 - k for k in mask]].tolist()
+
+
 @pytest.mark.parametrize("n", [1, 999, 1000, 1001, 2403])
-def test_chunks_are_all_examples_in_order_where_none_is_dark(n: int) -> None:
+def test_chunks_are_all_examples_as_they_lie(n: int) -> None:
     rng = np.random.default_rng(n)
     images = rng.integers(0, 256, (n, 4), dtype=np.uint8)
     labels = rng.integers(0, 10, n, dtype=np.uint8)
-    examples = Examples(images, labels)
+    examples = Examples(images, labels, place=rng.permutation(n))
     assert len(examples) == n
     seen = [(x.copy(), t.copy()) for x, t in examples.chunks()]
     np.testing.assert_array_equal(np.concatenate([x for x, _ in seen]), images)
     np.testing.assert_array_equal(np.concatenate([t for _, t in seen]), labels)
 
 
-def test_chunks_hold_images_together_that_are_dark_alike() -> None:
-    # 1,500 images of which every other begins with two dark pixels: of the first chunk of 1,000
-    # all but 250 do, of the second all.
-    images = np.tile(np.array([[0, 0, 5], [3, 0, 5]], np.uint8), (750, 1))
-    labels = np.tile([0, 1], 750)
-    chunks = Examples(images, labels, dark=np.tile([2, 0], 750)).chunks()
-    seen = [(x.copy(), t.copy()) for x, t in chunks]
-    assert [x.shape for x, _ in seen] == [(1000, 3), (500, 1)]
-    assert [np.bincount(t, minlength=2).tolist() for _, t in seen] == [[250, 750], [500, 0]]
-    assert all((x[:, -1] == 5).all() for x, _ in seen)
+@pytest.mark.parametrize(
+    ("dark", "shapes"),
+    [
+        ([0] * 250 + [2] * 1250, [(1000, 3), (500, 1)]),
+        ([2, 0] * 750, [(1000, 3), (500, 3)]),
+        ([2] * 1500, [(1000, 1), (500, 1)]),
+    ],
+)
+def test_of_a_chunk_is_left_out_what_is_dark_in_all_its_images(
+    dark: list[int], shapes: list[tuple[int, int]]
+) -> None:
+    images = np.array([[0, 0, 5] if zeros else [3, 0, 5] for zeros in dark], np.uint8)
+    examples = Examples(images, np.arange(1500), dark=np.array(dark))
+    seen = [(x.copy(), t.copy()) for x, t in examples.chunks()]
+    assert [x.shape for x, _ in seen] == shapes
+    for x, t in seen:
+        np.testing.assert_array_equal(x, images[t, -x.shape[1] :])
 
 
 def test_read_only_images_stay_as_they_are() -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -73,29 +73,6 @@ class Dataset:
         return np.argsort(sum(part.sum(axis=0, dtype=np.uint64) for part in images), kind="stable")
 
     @cached_property
-    def darkest_first(self) -> "Dataset":
-        """The same images with their pixels in `order`, in memory of NumPy's own.
-
-        NumPy asks for huge pages where Python's bytes, which the files were read into, have small
-        ones: a hundred rows from all over the array are then gathered in less than half the time.
-        """
-        train, test = (
-            part.take(self.order, axis=1) for part in (self.train_images, self.test_images)
-        )
-        for images in (train, test):
-            images.flags.writeable = False
-        return replace(self, train_images=train, test_images=test)
-
-    @cached_property
-    def dark(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """How many first pixels are 0 in each image, (n,) for training and (n,) for test images.
-
-        With the darkest pixels first, of MNIST's 784 it is 373 on average, and 155 on average in
-        all of a hundred images. For an image that is wholly dark, 0: that is safe, and rare.
-        """
-        return _leading_zeros(self.train_images), _leading_zeros(self.test_images)
-
-    @cached_property
     def pixel_mean_and_std(self) -> tuple[float, float]:
         """Mean and standard deviation of all pixels of the training images, 0 … 255."""
         counts = np.bincount(self.train_images.ravel(), minlength=256)
@@ -153,12 +130,6 @@ def _find(folder: Path, stem: str, dimensions: int) -> Path:
         if candidate.exists():
             return candidate
     raise DataError(f"{candidates[0]} is missing (so are its other names, .gz and .idx)")
-
-
-def _leading_zeros(images: NDArray[np.uint8]) -> NDArray[np.intp]:
-    # A thousand at a time: their truth values stay in the cache.
-    parts = np.array_split(images, len(images) // 1000 + 1)
-    return np.concatenate([(part != 0).argmax(axis=1) for part in parts])
 
 
 def _rows(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -32,5 +32,6 @@ class OursOnAllPixels(Ours):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self.examples, self.test = (
-            Examples(part.images, part.labels) for part in (self.examples, self.test)
+            Examples(part.images, part.labels, place=part.place)
+            for part in (self.examples, self.test)
         )
