@@ -115,9 +115,11 @@ def test_twenty_runs_of_different_settings_are_repeated_to_the_last_bit(
 def test_provenance_says_all_that_decides_the_numbers(
     trained: Trained, artifacts: "Callable[[Run], Path]", project: Path
 ) -> None:
-    for run in (trained[0][0], trained[1][-1]):
+    single, swept = trained
+    deep = next(run for run in swept if run.data.params["network.hidden"] == "[30,20,10]")
+    for run, hidden in ((single[0], [50, 100]), (deep, [30, 20, 10])):
         facts = json.loads((artifacts(run) / "provenance.json").read_text())
-        assert facts["settings"]["network.hidden"]
+        assert facts["settings"]["network.hidden"] == hidden
         assert len(facts["data"]["files"]) == 4
         scale = facts["settings"]["data.scale"]
         assert facts["seen"]["factor"] == {"none": 1.0, "unit": 1 / 255}[scale]
