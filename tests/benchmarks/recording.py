@@ -17,13 +17,13 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from contestants.ours import RUN
 from machine import last_core, pin
 from problem import UPDATES
 from rich.table import Table
 from timings import Spread, console, ratios, write_csv, write_json
 
 from sgdprobe.run import Job, run
-from sgdprobe.settings import Settings
 from sgdprobe.tracking import RunRecorder, Store, open_store
 
 WRITES = {
@@ -35,7 +35,6 @@ WRITES = {
     "json": "numbers",
     "__exit__": "end",
 }
-RUN = Settings.of({"network": {"hidden": [50, 100]}, "data": {"scale": "unit"}})
 
 Write = Callable[..., Any]
 

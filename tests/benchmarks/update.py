@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from contestants.ours import RUN, on_all_pixels
 from machine import last_core, pin
 from problem import BATCH_SIZE, LEARNING_RATE, SIZES, UPDATES, Indices, epoch_masks
 from products import Products
@@ -27,7 +28,8 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 from timings import Spread, alternate, console, ratios, write_csv, write_json
 
-from sgdprobe.data import Dataset, laid_out, load
+from sgdprobe.assembly import splits
+from sgdprobe.data import Dataset, load
 from sgdprobe.nn import Examples, Network, accuracy, initial_params, symptoms
 from sgdprobe.nn.examples import CHUNK
 from sgdprobe.nn.training import _descend
@@ -58,9 +60,8 @@ class Case:
 
     def examples(self, data: Dataset) -> Examples:
         """The training images."""
-        train = laid_out(data, 0).train
-        dark = train.dark if self.leaves_out else None
-        return Examples(train.images, train.labels, dark=dark, place=train.place, dtype=self.dtype)
+        train = splits(replace(RUN, dtype=self.dtype), data).train
+        return train if self.leaves_out else on_all_pixels(train)
 
     def columns(self) -> dict[str, Any]:
         return {
@@ -179,9 +180,8 @@ def evaluation_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def parts(data: Dataset) -> tuple[Network, Examples, Examples]:
     """The notes' network, training images and test images, as a run has them."""
-    test = laid_out(data, 0).test
-    examples = Examples(test.images, test.labels, dark=test.dark, place=test.place)
-    return Case().network(), Case().examples(data), examples
+    images = splits(RUN, data)
+    return Case().network(), images.train, images.test
 
 
 def symptoms_share(data: Dataset, blocks: int, updates: int) -> Spread:

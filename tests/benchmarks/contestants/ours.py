@@ -31,7 +31,9 @@ class OursOnAllPixels(Ours):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self.examples, self.test = (
-            Examples(part.images, part.labels, place=part.place)
-            for part in (self.examples, self.test)
-        )
+        self.examples, self.test = map(on_all_pixels, (self.examples, self.test))
+
+
+def on_all_pixels(part: Examples) -> Examples:
+    """The same examples, with nothing left out of a batch."""
+    return Examples(part.images, part.labels, place=part.place, dtype=part.dtype)
