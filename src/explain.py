@@ -5,17 +5,16 @@ python src/explain.py notes book --fix dtype=float32
 
 import sys
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
-from hydra_plugins.sgdprobe_plugins.ends import ends
-from sgdprobe.commandline import interruptible, refusals
-from sgdprobe.explain.request import read
+from sgdprobe.commands.cli import exit_on_user_error, interruptible
+from sgdprobe.config.compose import COMPOSE_ERRORS
+from sgdprobe.config.recipe_pair import compose_pairs
+from sgdprobe.study.spec import read
 
 if __name__ == "__main__":
-    with refusals(HydraException, OmegaConfBaseException), interruptible():
+    with exit_on_user_error(*COMPOSE_ERRORS), interruptible():
         request = read(sys.argv[1:])
-        (first, second), *tried = ends([request, *request.at_each_value()])
-        from sgdprobe.explain.study import explain
+        specs = [request, *request.per_tuned_value()]
+        (first, second), *tried = compose_pairs([spec.pair for spec in specs])
+        from sgdprobe.commands.explain import explain
 
         raise SystemExit(explain(request, first, second, tried))

@@ -5,8 +5,8 @@ python src/report.py
 
 import argparse
 
-from hydra_plugins.sgdprobe_plugins.composition import known_recipes
-from sgdprobe.commandline import interruptible, refusals
+from sgdprobe.commands.cli import exit_on_user_error, interruptible
+from sgdprobe.config.compose import known_recipes
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="report.py", description=__doc__.partition("\n")[0])
@@ -20,7 +20,7 @@ if __name__ == "__main__":
     parser.add_argument("--study", help="write a sweep's report to this folder in experiments/")
     parser.add_argument("--uri", help="the MLflow store; default: the one that train.py uses")
     arguments = parser.parse_args()
-    with refusals(), interruptible():
-        from sgdprobe.analysis.report import report
+    with exit_on_user_error(), interruptible():
+        from sgdprobe.commands.report import report
 
         raise SystemExit(report(arguments.what, arguments.study, arguments.uri, known_recipes))

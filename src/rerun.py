@@ -6,7 +6,7 @@ python src/rerun.py --sweep SWEEP --sample 5
 
 import argparse
 
-from sgdprobe.commandline import interruptible, refusals
+from sgdprobe.commands.cli import exit_on_user_error, interruptible
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
@@ -28,10 +28,10 @@ if __name__ == "__main__":
         "--at-recorded-commit", action="store_true", help="with the source as it was recorded"
     )
     arguments = parser.parse_args()
-    with refusals(), interruptible():
-        from sgdprobe.rerun import Repeating, rerun_run, rerun_sweep
+    with exit_on_user_error(), interruptible():
+        from sgdprobe.commands.rerun import RerunOptions, rerun_run, rerun_sweep
 
-        how = Repeating(
+        how = RerunOptions(
             arguments.uri,
             arguments.data_root,
             arguments.changed_data,

@@ -9,36 +9,30 @@ import sys
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from hydra_plugins.sgdprobe_plugins.composition import (
-    check_words,
-    list_groups_without_copies,
-    plain,
-    recipe_of,
-)
-from sgdprobe.commandline import complete, expand, interruptible, recipes, refusals
-from sgdprobe.settings import Settings
+from sgdprobe.commands.cli import exit_on_user_error, interruptible
+from sgdprobe.config.arguments import check_words, complete, expand, recipes
+from sgdprobe.config.compose import COMPOSE_ERRORS, list_groups_without_copies, plain, recipe_of
+from sgdprobe.config.settings import Settings
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(config: DictConfig) -> None:
     """One run of the composed settings."""
-    from sgdprobe.single import run_single
+    from sgdprobe.commands.train import train_command
 
-    with refusals(OmegaConfBaseException):  # Hydra would add a line of its own
-        settings = Settings.of(plain(config))
+    with exit_on_user_error(*COMPOSE_ERRORS):  # Hydra would add a line of its own
+        settings = Settings.from_dict(plain(config))
         composed = HydraConfig.get()
         overridden = [word.partition("=")[0].lstrip("+") for word in composed.overrides.task]
-        raise SystemExit(run_single(settings, recipe_of(composed), overridden))
+        raise SystemExit(train_command(settings, recipe_of(composed), overridden))
 
 
 if __name__ == "__main__":
     # Hydra then raises what it would print in its own way.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    with refusals(HydraException, OmegaConfBaseException), interruptible():
+    with exit_on_user_error(*COMPOSE_ERRORS), interruptible():
         if "COMP_LINE" in os.environ:
             print(*complete(os.environ, recipes()))
         sys.argv[1:] = expand(sys.argv[1:], recipes())

@@ -110,7 +110,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ} | temporary
 
 
-def heed_ctrl_c() -> None:
+def restore_sigint() -> None:
     """A shell that starts pytest in the background makes it, and all it starts, deaf to Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -138,7 +138,7 @@ def start(
             stderr=stderr,
             text=True,
             start_new_session=True,
-            preexec_fn=heed_ctrl_c,
+            preexec_fn=restore_sigint,
         )
         begun.append(process)
         return process
@@ -166,7 +166,7 @@ def ended(process: Popen[str]) -> CompletedProcess[str]:
 
 
 @pytest.fixture(scope="session")
-def in_turn(
+def run_commands(
     project: Path, elsewhere: Path, environment: dict[str, str]
 ) -> Callable[..., list[CompletedProcess[str]]]:
     """Run many commands of a door in one process: Hydra and MLflow are imported once."""

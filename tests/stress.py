@@ -31,10 +31,10 @@ Process = subprocess.Popen[bytes]
 EPOCHS = 30  # of 5 updates each: half a second a run, so that a kill meets two of them
 CELLS = 6  # of the first grid; where kills are left when it is done, it grows by as many
 LIMIT = 600.0  # seconds after which a command hangs
-AT_ONCE = 8
+CHUNK = 8
 
 
-class Bench:
+class StressProject:
     """A small project of its own, and its commands as processes."""
 
     def __init__(self, folder: Path) -> None:
@@ -121,7 +121,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
-def strike(bench: Bench, process: Process, rng: np.random.Generator) -> str | None:
+def kill_once(bench: StressProject, process: Process, rng: np.random.Generator) -> str | None:
     """Kill the sweep's process or a worker of it; None if it ended before.
 
     One time in four that is while it starts, else shortly after a new run has begun.
@@ -152,12 +152,12 @@ def is_worker(process: psutil.Process) -> bool:
     return "loky" in command and "resource_tracker" not in command
 
 
-def torment(bench: Bench, kills: int, rng: np.random.Generator) -> int:
+def kill_repeatedly(bench: StressProject, kills: int, rng: np.random.Generator) -> int:
     """Kill so many times, then let the sweep end. Returns the number of its cells."""
     cells, done, started = CELLS, 0, time.monotonic()
     process = bench.sweep(cells, "killed")
     while done < kills:
-        struck = strike(bench, process, rng)
+        struck = kill_once(bench, process, rng)
         if struck:
             done += 1
             at = f"{time.monotonic() - started:.1f} s"
@@ -177,7 +177,7 @@ def finish(process: Process) -> None:
     assert code == 0, f"a command ended with {code}"
 
 
-def faults(bench: Bench, cells: int) -> list[str]:
+def faults(bench: StressProject, cells: int) -> list[str]:
     """What is wrong with the store, held against a sweep that nobody disturbed."""
     finish(bench.sweep(cells, "whole"))
     found = by_seed(bench.uri("killed"))
@@ -207,7 +207,7 @@ def by_seed(uri: str) -> "dict[str, list[Run]]":
     return result
 
 
-def differences(bench: Bench, run: "Run", whole: "Run") -> Iterator[str]:
+def differences(bench: StressProject, run: "Run", whole: "Run") -> Iterator[str]:
     """Between a run that may have been killed on its way, and the same one undisturbed."""
     if set(run.data.metrics) != set(whole.data.metrics):
         yield f"metrics {sorted(run.data.metrics)}"
@@ -228,14 +228,14 @@ def history(uri: str, run: "Run", name: str) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in points]
 
 
-def first_starts(bench: Bench, number: int) -> list[str]:
+def first_starts(bench: StressProject, number: int) -> list[str]:
     """What goes wrong when many first commands make a store at the same moment."""
     uri = bench.uri(f"first-{number}")
-    processes = [bench.start("notes", f"tracking.uri={uri}") for _ in range(AT_ONCE)]
+    processes = [bench.start("notes", f"tracking.uri={uri}") for _ in range(CHUNK)]
     codes = [process.wait(LIMIT) for process in processes]
     runs = runs_in(uri)
-    wrong = [] if codes == [0] * AT_ONCE else [f"exit codes {codes}, see {bench.log}"]
-    if [run.info.status for run in runs] != ["FINISHED"] * AT_ONCE:
+    wrong = [] if codes == [0] * CHUNK else [f"exit codes {codes}, see {bench.log}"]
+    if [run.info.status for run in runs] != ["FINISHED"] * CHUNK:
         wrong.append(f"runs {[run.info.status for run in runs]}")
     for run in runs:
         for name in run.data.metrics:
@@ -254,13 +254,13 @@ def main() -> int:
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     folder = Path(tempfile.mkdtemp(prefix="sgdprobe-stress-"))
-    bench = Bench(folder)
+    bench = StressProject(folder)
     wrong: list[str] = []
     try:
         for number in range(1, asked.first_starts + 1):
             wrong += first_starts(bench, number)
         if asked.kills:
-            cells = torment(bench, asked.kills, np.random.default_rng(asked.seed))
+            cells = kill_repeatedly(bench, asked.kills, np.random.default_rng(asked.seed))
             wrong += faults(bench, cells)
             print(f"{asked.kills} kills, {cells} cells, {begun(folder / 'killed.db')} runs")
     except (AssertionError, TimeoutError, subprocess.TimeoutExpired) as error:

@@ -12,8 +12,8 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from sgdprobe.commandline import recipes
-from sgdprobe.places import CONF
+from sgdprobe.config.arguments import recipes
+from sgdprobe.paths import CONF
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -63,7 +63,7 @@ def uri(new_store: Callable[[], str]) -> str:
 
 @pytest.fixture(scope="module")
 def played(
-    in_turn: Callable[..., list[CompletedProcess[str]]],
+    run_commands: Callable[..., list[CompletedProcess[str]]],
     runs: "Callable[[str], list[Run]]",
     digits: object,
     uri: str,
@@ -71,7 +71,7 @@ def played(
     """The answer of each recipe, how many runs it should make, and those it made."""
     commands = {name: shrunk(name, digits) for name in recipes()}
     # An overflow or a division by zero on the way is an error here, as it is in pytest.
-    answers = in_turn(
+    answers = run_commands(
         [words for words, _ in commands.values()],
         MLFLOW_TRACKING_URI=uri,
         PYTHONWARNINGS="error::RuntimeWarning",

@@ -23,12 +23,12 @@ from scipy import stats
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "src"))
 
-from hydra_plugins.sgdprobe_plugins.composition import composer  # noqa: E402
-from sgdprobe.analysis.drawing import BLACK, BLUE, ORANGE  # noqa: E402
-from sgdprobe.assembly import load_data  # noqa: E402
-from sgdprobe.commandline import interruptible, refusals  # noqa: E402
-from sgdprobe.explain.design import changed  # noqa: E402
-from sgdprobe.settings import Settings  # noqa: E402
+from sgdprobe.commands.cli import exit_on_user_error, interruptible  # noqa: E402
+from sgdprobe.config.compose import composer  # noqa: E402
+from sgdprobe.config.settings import Settings  # noqa: E402
+from sgdprobe.reports.plotting import BLACK, BLUE, ORANGE  # noqa: E402
+from sgdprobe.run.build import load_data  # noqa: E402
+from sgdprobe.study.design import replace_settings  # noqa: E402
 from sgdprobe.sweep.plan import Plan  # noqa: E402
 
 CLAIM = 0.7012
@@ -77,22 +77,17 @@ def all_settings() -> dict[tuple[str, int], Settings]:
     with composer() as compose:
         for reading in READINGS:
             base, _ = compose.job([f"experiment={reading.recipe}", *reading.changes])
-            base = changed(base, {"tracking.experiment": HERE.name})
+            base = replace_settings(base, {"tracking.experiment": HERE.name})
             for seed in range(reading.seeds):
                 settings[reading.name, seed] = replace(base, seed=seed)
     return settings
 
 
-def collect() -> list[Run]:
+def load_results() -> list[Run]:
     """All runs, those that the store lacks made now."""
-    from sgdprobe.sweep.runner import run_sweep
-    from sgdprobe.tracking import (
-        read_store,
-        recorded_evidence,
-        recorded_losses,
-        recorded_results,
-        source_hash,
-    )
+    from sgdprobe.commands.sweep import run_sweep
+    from sgdprobe.provenance.source import source_hash
+    from sgdprobe.tracking import connect, recorded_evidence, recorded_losses, recorded_results
 
     wanted = all_settings()
     keys = {
@@ -106,15 +101,15 @@ def collect() -> list[Run]:
         if run_sweep(Plan.of(cells, sorted(wanted[missing[0]].flat())), None):
             raise SystemExit(1)
         recorded = recorded_results(None)
-    client = read_store(None)
+    client = connect(None)
     results = {which: recorded[key] for which, key in keys.items()}
     runs = []
-    for (which, result), shown in zip(
+    for (which, result), format_value in zip(
         results.items(), recorded_evidence(None, results.values()), strict=True
     ):
         losses = recorded_losses(client, result.run_id)
         assert losses is not None
-        curve = np.array(shown.series["test_accuracy"])
+        curve = np.array(format_value.series["test_accuracy"])
         runs.append(Run(*which, result.run_id, result.metrics, curve, losses))
     return runs
 
@@ -227,7 +222,7 @@ def lengths(runs: Sequence[Run]) -> Figure:
 
 def main() -> None:
     """Run, collect, write, and print the table of the README."""
-    runs = collect()
+    runs = load_results()
     readings = by_reading(runs)
     first = readings[READINGS[0].name]
     printed = density(np.array([run.metrics["test_accuracy"] for run in first]), CLAIM)
@@ -252,5 +247,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with refusals(), interruptible():
+    with exit_on_user_error(), interruptible():
         main()

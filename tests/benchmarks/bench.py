@@ -96,8 +96,10 @@ def summary(records: dict[str, Record]) -> list[dict[str, Any]]:
 
 def table(rows: Sequence[dict[str, Any]], turns: int) -> Table:
     """Medians; the ratio with least and greatest."""
-    shown = Table(title=f"One epoch on one core, median of {turns}; test accuracy after the last")
-    shown.add_column("", no_wrap=True)
+    format_value = Table(
+        title=f"One epoch on one core, median of {turns}; test accuracy after the last"
+    )
+    format_value.add_column("", no_wrap=True)
     for heading in (
         "update ms",
         "evaluate s",
@@ -106,10 +108,10 @@ def table(rows: Sequence[dict[str, Any]], turns: int) -> Table:
         "compile s",
         "accuracy",
     ):
-        shown.add_column(heading, justify="right", no_wrap=True)
+        format_value.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         accuracy = row["test_accuracy"]
-        shown.add_row(
+        format_value.add_row(
             row["label"],
             f"{1000 * row['update_seconds'].median:.3f}",
             f"{row['evaluation_seconds'].median:.3f}",
@@ -118,7 +120,7 @@ def table(rows: Sequence[dict[str, Any]], turns: int) -> Table:
             f"{max(row['first_epoch_more'], 0):.1f}",
             "" if accuracy is None else f"{100 * accuracy:.2f} %",
         )
-    return shown
+    return format_value
 
 
 def save(folder: Path, records: dict[str, Record], rows: Sequence[dict[str, Any]]) -> None:

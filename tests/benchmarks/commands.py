@@ -101,12 +101,12 @@ def rows_of(timers: Mapping[str, Callable[[], float]], turns: int) -> list[dict[
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    shown = Table()
-    shown.add_column("seconds until", no_wrap=True)
-    shown.add_column("median (least–greatest)", justify="right", no_wrap=True)
+    format_value = Table()
+    format_value.add_column("seconds until", no_wrap=True)
+    format_value.add_column("median (least–greatest)", justify="right", no_wrap=True)
     for row in rows:
-        shown.add_row(row["wait"], row["seconds"].text(2))
-    return shown
+        format_value.add_row(row["wait"], row["seconds"].text(2))
+    return format_value
 
 
 def options() -> argparse.Namespace:

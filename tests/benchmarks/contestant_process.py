@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from contestants import CONTESTANTS
-from machine import ONE_THREAD, pin
+from machine import ONE_THREAD, pin_cpu_kernels
 from problem import Contestant, Problem, epoch_masks, load_problem
 
 
@@ -108,5 +108,5 @@ def serve(names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    pin(int(sys.argv[2]) if sys.argv[2:] else None)
+    pin_cpu_kernels(int(sys.argv[2]) if sys.argv[2:] else None)
     serve(sys.argv[1].split(","))

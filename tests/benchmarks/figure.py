@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from timings import console
 
-from sgdprobe.analysis.drawing import BLACK, BLUE, ORANGE
+from sgdprobe.reports.plotting import BLACK, BLUE, ORANGE
 
 FLOOR = "floor"
 

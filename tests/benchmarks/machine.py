@@ -23,7 +23,7 @@ ONE_THREAD = {
 PACKAGES = ("numpy", "scikit-learn", "torch", "jax", "joblib", "mlflow", "hydra-joblib-launcher")
 
 
-def pin(core: int | None) -> None:
+def pin_cpu_kernels(core: int | None) -> None:
     """Keep this process, and its children, on one core; None, or no Linux: leave it."""
     if core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})

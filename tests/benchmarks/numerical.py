@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import ROOT, last_core, pin
+from machine import ROOT, last_core, pin_cpu_kernels
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 from timings import Spread, alternate, console, ratios, write_csv, write_json
 
-from sgdprobe.assembly import build, first_params, random_streams, splits
+from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset, load
 from sgdprobe.nn import numerical_gradient
-from sgdprobe.nn.training import _descend
-from sgdprobe.settings import Settings
+from sgdprobe.nn.training import _run_updates
+from sgdprobe.run.build import build, initial_params_of, random_streams, splits
 
 LITERAL: Any = runpy.run_path(str(ROOT / "tests/oracle.py"))  # tests/ is not on a script's path
-NOTES = Settings.of(
+NOTES = Settings.from_dict(
     {
         "dtype": "float64",
         "data": {"scale": "none"},
@@ -55,7 +55,7 @@ class Way:
 
 def ways(data: Dataset) -> list[Way]:
     """The notes' own, and ours."""
-    params = first_params(NOTES, data, random_streams(0)["weights"])
+    params = initial_params_of(NOTES, data, random_streams(0)["weights"])
     mask = np.arange(NOTES.training.batch_size)
     literal = LITERAL["NotesNetwork"](params)
     W1 = literal.params["W1"].ravel()  # a view: what is changed here, the network feels
@@ -109,13 +109,13 @@ def central_differences(data: Dataset, sample: int, blocks: int) -> list[dict[st
 def backprop(data: Dataset, updates: int) -> dict[str, Any]:
     """The same training by backprop: so many updates, scaled to all if they are fewer."""
     streams = random_streams(0)
-    network = build(NOTES, data, first_params(NOTES, data, streams["weights"]))
+    network = build(NOTES, data, initial_params_of(NOTES, data, streams["weights"]))
     examples = splits(NOTES, data).train
     size = (updates, NOTES.training.batch_size)
     masks = streams["batches"].integers(0, len(examples), size, dtype=np.intp)
     rate = NOTES.training.learning_rate
     started = time.perf_counter()
-    deque(_descend(network, examples, masks, rate, "backprop"), maxlen=0)
+    deque(_run_updates(network, examples, masks, rate, "backprop"), maxlen=0)
     update = (time.perf_counter() - started) / updates
     return {
         "gradient": "sgdprobe, backprop",
@@ -129,13 +129,13 @@ def backprop(data: Dataset, updates: int) -> dict[str, Any]:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Medians; the range for what a weight costs in the larger sample."""
-    shown = Table(title=f"One update, and {UPDATES:,} of them")
-    shown.add_column("", no_wrap=True)
+    format_value = Table(title=f"One update, and {UPDATES:,} of them")
+    format_value.add_column("", no_wrap=True)
     for heading in ("weights", "measured", "larger ÷ smaller", "update, s", "training"):
-        shown.add_column(heading, justify="right", no_wrap=True)
+        format_value.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         seconds = row["training_seconds"].median
-        shown.add_row(
+        format_value.add_row(
             row["gradient"],
             f"{row['weights']:,}",
             f"{row['measured']:,}",
@@ -143,7 +143,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Table:
             f"{row['update_seconds'].median:.3g}",
             f"{seconds / DAY:.2f} days" if seconds > DAY / 10 else f"{seconds:.1f} s",
         )
-    return shown
+    return format_value
 
 
 def options() -> argparse.Namespace:
@@ -161,7 +161,7 @@ def main() -> int:
     sample, blocks, updates = (chosen.sample, chosen.blocks, UPDATES)
     if chosen.quick:
         sample, blocks, updates = 10, 1, 100
-    pin(chosen.core)
+    pin_cpu_kernels(chosen.core)
     say = console().print
     data = load("mnist", None)
     with threadpool_limits(1, "blas"):

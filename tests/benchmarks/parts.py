@@ -18,16 +18,16 @@ from typing import Any
 
 import numpy as np
 from contestants.ours import RUN
-from machine import last_core, pin
+from machine import last_core, pin_cpu_kernels
 from problem import BATCH_SIZE, LEARNING_RATE, UPDATES, Indices, load_problem
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 from timings import Spread, console, write_csv, write_json
 
-from sgdprobe.assembly import build, splits
 from sgdprobe.nn import Examples, Network
 from sgdprobe.nn.functions import softmax
-from sgdprobe.nn.training import _descend
+from sgdprobe.nn.training import _run_updates
+from sgdprobe.run.build import build, splits
 
 Parts = dict[str, list[float]]
 
@@ -123,7 +123,7 @@ def measured(turns: int, updates: int) -> Parts:
         masks = rng.integers(0, len(examples), (updates, BATCH_SIZE), dtype=np.intp)
         spent = step_by_step(apart, examples, masks)
         started = time.perf_counter()
-        for _ in _descend(whole, examples, masks, LEARNING_RATE, "backprop"):
+        for _ in _run_updates(whole, examples, masks, LEARNING_RATE, "backprop"):
             pass
         seconds = time.perf_counter() - started
         if not np.array_equal(apart.theta, whole.theta):
@@ -136,12 +136,12 @@ def measured(turns: int, updates: int) -> Parts:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> Table:
-    shown = Table(title="One update of 784-50-100-10, batch 100, float32")
-    shown.add_column("", no_wrap=True)
-    shown.add_column("µs (least–greatest)", justify="right", no_wrap=True)
+    format_value = Table(title="One update of 784-50-100-10, batch 100, float32")
+    format_value.add_column("", no_wrap=True)
+    format_value.add_column("µs (least–greatest)", justify="right", no_wrap=True)
     for row in rows:
-        shown.add_row(row["part"], row["seconds"].text(0, 1e6))
-    return shown
+        format_value.add_row(row["part"], row["seconds"].text(0, 1e6))
+    return format_value
 
 
 def options() -> argparse.Namespace:
@@ -155,7 +155,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     chosen = options()
-    pin(chosen.core)
+    pin_cpu_kernels(chosen.core)
     turns, updates = (2, 60) if chosen.quick else (chosen.turns, UPDATES)
     with threadpool_limits(1, "blas"):
         parts = measured(turns, updates)

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from contestants.ours import RUN
-from machine import last_core, pin
+from machine import last_core, pin_cpu_kernels
 from problem import UPDATES
 from rich.table import Table
 from timings import Spread, console, ratios, write_csv, write_json
 
-from sgdprobe.run import Job, run
-from sgdprobe.tracking import RunRecorder, Store, open_store
+from sgdprobe.run.job import Job, run
+from sgdprobe.tracking import RunRecorder, Store, open_experiment
 
 WRITES = {
     "__init__": "begin, with settings and data set",
@@ -78,7 +78,7 @@ def measured(runs: int, updates: int) -> list[dict[str, Any]]:
     watch = Stopwatch()
     seconds: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
-        store = open_store(f"sqlite:///{folder}/mlflow.db", "timed")
+        store = open_experiment(f"sqlite:///{folder}/mlflow.db", "timed")
         one_run(store, 0, UPDATES)
         for seed in range(1, runs + 1):
             watch.spent.clear()
@@ -94,12 +94,12 @@ def measured(runs: int, updates: int) -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> Table:
-    shown = Table(title="A run of 784-50-100-10, batch 100, float32, and recording it")
+    format_value = Table(title="A run of 784-50-100-10, batch 100, float32, and recording it")
     for heading in ("", "ms (least–greatest)", "% of the run"):
-        shown.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+        format_value.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for row in sorted(rows, key=lambda row: -row["seconds"].median):
-        shown.add_row(row["what"], row["seconds"].text(0, 1000), row["share"].text(2, 100))
-    return shown
+        format_value.add_row(row["what"], row["seconds"].text(0, 1000), row["share"].text(2, 100))
+    return format_value
 
 
 def options() -> argparse.Namespace:
@@ -113,7 +113,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     chosen = options()
-    pin(chosen.core)
+    pin_cpu_kernels(chosen.core)
     rows = measured(chosen.runs, chosen.updates)
     console().print(table(rows))
     if chosen.out:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import whole_command
-from machine import ROOT, last_core, pin
+from machine import ROOT, last_core, pin_cpu_kernels
 from problem import SIZES
 from rich.table import Table
 from threadpoolctl import threadpool_limits
@@ -126,12 +126,12 @@ def medians(spreads: Sequence[Spread]) -> list[float]:
 
 def table(title: str, headings: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
     """All right-aligned."""
-    shown = Table(title=title)
+    format_value = Table(title=title)
     for heading in headings:
-        shown.add_column(heading, justify="right", no_wrap=True)
+        format_value.add_column(heading, justify="right", no_wrap=True)
     for line in lines:
-        shown.add_row(*line)
-    return shown
+        format_value.add_row(*line)
+    return format_value
 
 
 def tables(processes: Rows, runs: Rows, widths: Rows) -> list[Table]:
@@ -187,10 +187,10 @@ def main() -> int:
         processes, runs = with_processes(4, 600, 1), with_runs(RUNS[:3], 1)
     else:
         processes, runs = with_processes(24, 3000, chosen.turns), with_runs(RUNS, chosen.turns)
-    pin(chosen.core)  # from here on: the sweeps had all cores
+    pin_cpu_kernels(chosen.core)  # from here on: the sweeps had all cores
     widths = with_width(WIDTHS, 3 if chosen.quick else chosen.blocks)
-    for shown in tables(processes, runs, widths):
-        say(shown)
+    for format_value in tables(processes, runs, widths):
+        say(format_value)
     said = departures(processes, runs, widths)
     for line in said:
         say(line)

@@ -103,20 +103,20 @@ def compare(turns: int, cells: int, iterations: int, jobs: int) -> list[dict[str
 
 def table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     """Medians, and the ratio within each turn."""
-    shown = Table(title=title)
+    format_value = Table(title=title)
     for heading in ("", "s (least–greatest)", "× sgdprobe", "runs", "mean test accuracy"):
-        shown.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+        format_value.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     by_name = {name: [row for row in rows if row["pipeline"] == name] for name in PIPELINES}
     seconds = {name: [row["seconds"] for row in mine] for name, mine in by_name.items()}
     for name, mine in by_name.items():
-        shown.add_row(
+        format_value.add_row(
             name,
             Spread.of(seconds[name]).text(1),
             ratios(seconds[name], seconds["sgdprobe"]).text(2),
             str(mine[-1]["runs"]),
             f"{100 * mean(row['mean_test_accuracy'] for row in mine):.2f} %",
         )
-    return shown
+    return format_value
 
 
 def options() -> argparse.Namespace:

@@ -21,18 +21,18 @@ from typing import Any
 import numpy as np
 import psutil
 from contestants.ours import RUN, on_all_pixels
-from machine import last_core, pin
+from machine import last_core, pin_cpu_kernels
 from problem import BATCH_SIZE, LEARNING_RATE, SIZES, UPDATES, Indices, epoch_masks
 from products import Products
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 from timings import Spread, alternate, console, ratios, write_csv, write_json
 
-from sgdprobe.assembly import splits
 from sgdprobe.data import Dataset, load
 from sgdprobe.nn import Examples, Network, accuracy, initial_params, symptoms
 from sgdprobe.nn.examples import CHUNK
-from sgdprobe.nn.training import _descend
+from sgdprobe.nn.training import _run_updates
+from sgdprobe.run.build import splits
 
 HIDDEN = ((50, 100), (50,), (300, 100))
 ACTIVATIONS = ("sigmoid", "relu", "tanh")
@@ -88,7 +88,7 @@ def cases(quick: bool) -> list[Case]:
 
 def descend(network: Network, examples: Examples, masks: Indices) -> None:
     """sgdprobe's own loop, its losses dropped. A small step: no case may diverge."""
-    deque(_descend(network, examples, masks, LEARNING_RATE / 10, "backprop"), maxlen=0)
+    deque(_run_updates(network, examples, masks, LEARNING_RATE / 10, "backprop"), maxlen=0)
 
 
 def against_products(case: Case, data: Dataset, blocks: int) -> dict[str, Any]:
@@ -256,7 +256,7 @@ def main() -> int:
     chunks: Sequence[int] = CHUNKS
     if chosen.quick:
         blocks, updates, chunks = 2, 60, CHUNKS[:1]
-    pin(chosen.core)
+    pin_cpu_kernels(chosen.core)
     say = console().print
     with threadpool_limits(1, "blas"):
         used = memory()

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sgdprobe.data import DataError, Dataset, dataset, load
+from sgdprobe.data import Dataset, dataset, load
+from sgdprobe.errors import DataError
 from sgdprobe.nn import Examples
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sgdprobe.data import DataError
 from sgdprobe.data.idx import read_idx
+from sgdprobe.errors import DataError
 
 # Two images of 2 × 3 pixels: 0 0, 8 for unsigned bytes, 3 dimensions; 2, 2, 3; the pixels.
 HEADER = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3])

@@ -5,14 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sgdprobe.nn import (
-    ACTIVATIONS,
-    GRADIENTS,
-    LOSSES,
-    SOFTMAX_AXIS,
-    Network,
-    initial_params,
-)
+from sgdprobe.nn import ACTIVATIONS, GRADIENTS, LOSSES, SOFTMAX_AXIS, Network, initial_params
 from sgdprobe.nn.functions import Array, Labels
 
 X = np.eye(2)  # two examples of two pixels: x @ W is W itself

@@ -13,11 +13,11 @@ import pytest
 from sgdprobe.nn import (
     GRADIENTS,
     SAMPLINGS,
-    Checkpoint,
     DivergedError,
     EpochMetrics,
     Examples,
     Network,
+    TrainingState,
     accuracy,
     initial_params,
     symptoms,
@@ -244,9 +244,9 @@ def test_the_float_type_is_kept(dtype: str, gradient: str) -> None:
 @pytest.mark.parametrize("sampling", sorted(SAMPLINGS))
 @pytest.mark.parametrize("stop", [1, 10, 13, 25])
 def test_a_resumed_run_goes_on_to_the_same_bits(stop: int, sampling: str) -> None:
-    whole, kept = network(), list[Checkpoint]()
+    whole, kept = network(), list[TrainingState]()
 
-    def keep(here: Checkpoint) -> None:
+    def keep(here: TrainingState) -> None:
         kept.append(copy.deepcopy(here))
 
     metrics = run(whole, examples(), 25, sampling=sampling, after_update=keep)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sgdprobe.data import DataError
-from sgdprobe.settings import Settings, SettingsError
+from sgdprobe.config.settings import Settings
+from sgdprobe.errors import DataError, SettingsError
 from sgdprobe.sweep.plan import Plan, same_program
 
 Cell = tuple[Settings, str | None]
@@ -19,7 +19,7 @@ def data(digits: Path) -> dict[str, Any]:
 
 
 def cells(base: Mapping[str, Any], *differences: Mapping[str, Any]) -> list[Cell]:
-    return [(Settings.of({**base, **given}), "notes") for given in differences]
+    return [(Settings.from_dict({**base, **given}), "notes") for given in differences]
 
 
 def names(plan: Plan) -> list[str]:
@@ -40,7 +40,7 @@ def test_jobs_in_the_order_of_their_axes(data: dict[str, Any]) -> None:
         "lr=1 scale=0.01 seed=0",
     ]
     assert plan.varied == ("training.learning_rate", "init.scale")  # dtype is the same in all
-    assert plan.merged == 0
+    assert plan.duplicates == 0
 
 
 def test_tags_of_a_job(data: dict[str, Any]) -> None:
@@ -58,7 +58,7 @@ def test_two_sweeps_have_two_names(data: dict[str, Any]) -> None:
 
 
 def test_no_recipe_is_called_after_the_base_configuration(data: dict[str, Any]) -> None:
-    plan = Plan.of([(Settings.of(data), None)], [])
+    plan = Plan.of([(Settings.from_dict(data), None)], [])
     assert plan.jobs[0].recipe == plan.jobs[0].tags["recipe"] == "config"
 
 
@@ -70,7 +70,7 @@ def test_duplicates_are_merged_and_counted(data: dict[str, Any]) -> None:
     ]
     plan = Plan.of(cells(data, *same), ["init.scale"])
     assert names(plan) == ["scale=1 seed=0", "scale=0.1 seed=0"]
-    assert plan.merged == 1
+    assert plan.duplicates == 1
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_jobs_that_differ_by_a_group_are_told_apart(
 
 
 def test_jobs_of_two_recipes_are_told_apart(data: dict[str, Any]) -> None:
-    one, other = Settings.of(data), Settings.of({**data, "dtype": "float64"})
+    one, other = Settings.from_dict(data), Settings.from_dict({**data, "dtype": "float64"})
     plan = Plan.of([(one, "book"), (other, "notes")], ["experiment"])
     assert len({(job.recipe, job.name) for job in plan.jobs}) == 2
     assert len(set(names(plan))) == 2, names(plan)
@@ -143,4 +143,4 @@ def test_data_that_is_not_there(data: dict[str, Any], tmp_path: Path) -> None:
     ],
 )
 def test_same_program_but_for_seed_and_precision(given: Mapping[str, Any], same: bool) -> None:
-    assert same_program(Settings(), Settings.of(given)) == same
+    assert same_program(Settings(), Settings.from_dict(given)) == same

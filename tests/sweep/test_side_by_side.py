@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 SEEDS = [str(seed) for seed in range(6)]
 SWEEP = ("-m", "notes", "dtype=float32", f"seed={','.join(SEEDS)}", "training.iterations=50")
-PATIENCE = 400  # seconds, on a machine that has other things to do
+LOCK_TIMEOUT_S = 400  # seconds, on a machine that has other things to do
 
 
 def answered(process: Popen[str]) -> CompletedProcess[str]:
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate(timeout=LOCK_TIMEOUT_S)
     return CompletedProcess(process.args, process.returncode, out, err)
 
 

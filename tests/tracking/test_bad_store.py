@@ -121,7 +121,7 @@ def spoil(kind: str, file: Path) -> None:
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_store_is_refused(
     kind: str,
-    in_turn: Callable[..., list[CompletedProcess[str]]],
+    run_commands: Callable[..., list[CompletedProcess[str]]],
     new_store: Callable[[], str],
     tmp_path: Path,
 ) -> None:
@@ -130,7 +130,9 @@ def test_a_bad_store_is_refused(
         if kind not in READ_WELL:
             commands.append((*SWEEP, "sweep.dry_run=true"))
         # The user may set this, and three commands here wait less for what does not answer.
-        answers = in_turn(commands, MLFLOW_TRACKING_URI=uri, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
+        answers = run_commands(
+            commands, MLFLOW_TRACKING_URI=uri, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1"
+        )
     for answer in answers:
         assert (answer.returncode, answer.stdout) == (2, ""), answer.args
         assert answer.stderr.startswith(f"the store {uri} can't be used: "), answer.args
@@ -312,7 +314,9 @@ def test_a_store_that_breaks_in_the_middle(
 
 
 def test_reading_a_store_that_is_bad(
-    project: Path, in_turn: Callable[..., list[CompletedProcess[str]]], new_store: Callable[[], str]
+    project: Path,
+    run_commands: Callable[..., list[CompletedProcess[str]]],
+    new_store: Callable[[], str],
 ) -> None:
     uri = new_store()
     spoil("not a database", path_of(uri))
@@ -321,7 +325,7 @@ def test_reading_a_store_that_is_bad(
         "explain.py": ("notes", "book", "--fix", "dtype=float32", "--no-run"),
     }
     for door, words in doors.items():
-        (answer,) = in_turn([words], door=project / "src" / door, MLFLOW_TRACKING_URI=uri)
+        (answer,) = run_commands([words], door=project / "src" / door, MLFLOW_TRACKING_URI=uri)
         assert answer.returncode == 2, answer
         assert answer.stderr.startswith(f"the store {uri} can't be used: "), answer.stderr
         assert answer.stderr.count("\n") == 1, answer.stderr

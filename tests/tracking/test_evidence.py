@@ -38,7 +38,8 @@ def damage(file: Path) -> None:
 def test_a_corrupted_store_is_no_empty_one(
     spoil: Callable[[Path], None], new_store: Callable[[], str]
 ) -> None:
-    from sgdprobe.tracking import StoreError, recorded_results
+    from sgdprobe.errors import StoreError
+    from sgdprobe.tracking import recorded_results
 
     uri = new_store()
     spoil(path_of(uri))

@@ -96,12 +96,13 @@ def free_port() -> int:
     ],
 )
 def test_where_a_browser_finds_a_store(uri: str, host: str, command: str | None) -> None:
-    from sgdprobe.tracking import Store, StoreError, usable
+    from sgdprobe.errors import StoreError
+    from sgdprobe.tracking import Store, store_errors
 
     store = Store(uri, "any", "7")
-    assert store.page().startswith(f"{host}/#/experiments/7/runs?")
-    assert store.ui() == command
-    with pytest.raises(StoreError) as told, usable(uri):
+    assert store.experiment_url().startswith(f"{host}/#/experiments/7/runs?")
+    assert store.ui_command() == command
+    with pytest.raises(StoreError) as told, store_errors(uri):
         raise OSError(f"nobody at {uri}")
     assert "pw" not in str(told.value)
 
@@ -110,7 +111,7 @@ def test_the_default_store_needs_no_address() -> None:
     from sgdprobe.tracking import Store
     from sgdprobe.tracking.store import default_uri
 
-    assert Store(default_uri(), "any", "7").ui() == "mlflow ui"
+    assert Store(default_uri(), "any", "7").ui_command() == "mlflow ui"
 
 
 @pytest.fixture(scope="module")
@@ -153,22 +154,22 @@ def test_a_sweep_records_every_epoch_there_and_is_not_made_twice(
 
 @pytest.mark.usefixtures("answers")
 def test_a_run_of_it_is_repeated_from_there_alone(
-    server: Server, project: Path, in_turn: InTurn
+    server: Server, project: Path, run_commands: InTurn
 ) -> None:
-    (answer,) = in_turn([["last", "--uri", server.uri]], door=project / "src/rerun.py")
+    (answer,) = run_commands([["last", "--uri", server.uri]], door=project / "src/rerun.py")
     assert answer.returncode == 0, answer
     assert "IDENTICAL" in answer.stdout
 
 
 def test_a_gap_is_explained_from_there(
-    answers: list[str], server: Server, project: Path, in_turn: InTurn
+    answers: list[str], server: Server, project: Path, run_commands: InTurn
 ) -> None:
     study = "--study=behind-a-server"
     folder = project / "experiments" / "behind-a-server"
-    (answer,) = in_turn(
+    (answer,) = run_commands(
         [[*EXPLAIN, study]], door=project / "src/explain.py", MLFLOW_TRACKING_URI=server.uri
     )
-    (report,) = in_turn([["--uri", server.uri]], door=project / "src/report.py")
+    (report,) = run_commands([["--uri", server.uri]], door=project / "src/report.py")
     for told in (answer, report):
         assert (told.returncode, told.stderr) == (0, ""), told
     assert f"{server.uri}/#/experiments/" in (folder / "index.html").read_text()

@@ -1,6 +1,9 @@
 """What Hydra calls for `-m`: a sweeper that lists the jobs and a launcher that runs them.
 
 Both are thin: which jobs there are is Hydra's grammar, how they are run is sgdprobe.sweep's.
+
+Hydra executes this module in every Hydra program of the environment, so nothing of sgdprobe is
+imported at module level.
 """
 
 from collections.abc import Sequence
@@ -16,9 +19,6 @@ from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
-
-from hydra_plugins.sgdprobe_plugins.composition import Composer
-from sgdprobe.settings import SettingsError
 
 
 class SgdprobeSweeper(Sweeper):
@@ -44,6 +44,8 @@ class SgdprobeSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launch all combinations of the recipe's axes and the arguments, which replace them."""
+        from sgdprobe.errors import SettingsError
+
         if self.launcher is None or self.hydra_context is None:
             raise RuntimeError("setup() comes first")
         words = [f"{key}={value}" for key, value in self.params.items()] + arguments
@@ -68,6 +70,7 @@ class SgdprobeLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run all jobs and leave with the sweep's exit code."""
+        from sgdprobe.config.compose import Composer
         from sgdprobe.sweep.plan import Plan
 
         hydra = self.config.hydra
@@ -77,7 +80,7 @@ class SgdprobeLauncher(Launcher):
         cells = [composer.job(overrides) for overrides in job_overrides]
         axes = [word.partition("=")[0] for word in job_overrides[0]]
         plan = Plan.of(cells, axes)
-        from sgdprobe.sweep.runner import run_sweep  # what is refused need not wait for joblib
+        from sgdprobe.commands.sweep import run_sweep  # what is refused need not wait for joblib
 
         raise SystemExit(run_sweep(plan, composer.recipes))
 

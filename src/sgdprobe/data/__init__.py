@@ -1,7 +1,7 @@
 """Images and labels on disk and in memory."""
 
 from sgdprobe.data.dataset import Dataset, load
-from sgdprobe.data.idx import DataError
-from sgdprobe.data.layout import Layout, Layouts, laid_out
+from sgdprobe.data.sorting import SortedSplit, SortedSplits, sorted_splits
+from sgdprobe.errors import DataError
 
-__all__ = ["DataError", "Dataset", "Layout", "Layouts", "laid_out", "load"]
+__all__ = ["DataError", "Dataset", "SortedSplit", "SortedSplits", "load", "sorted_splits"]

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sgdprobe.data.idx import DataError, read_idx
+from sgdprobe.data.idx import read_idx
+from sgdprobe.errors import DataError
 
 BUNDLED = Path(__file__).parent / "mnist"
 

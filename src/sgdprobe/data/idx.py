@@ -16,14 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sgdprobe.refusal import Refusal
+from sgdprobe.errors import DataError
 
 UNSIGNED_BYTE = 8
 GZIP_MAGIC = b"\x1f\x8b"
-
-
-class DataError(Refusal):
-    """A data file is missing or is not what it should be; the message names it, on one line."""
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:

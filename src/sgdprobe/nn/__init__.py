@@ -1,5 +1,6 @@
 """The mathematics, in NumPy alone: the functions of the book, a network, and its training."""
 
+from sgdprobe.nn.batches import SAMPLINGS, permutation, updates_per_epoch, with_replacement
 from sgdprobe.nn.examples import Examples
 from sgdprobe.nn.functions import (
     ACTIVATIONS,
@@ -15,15 +16,9 @@ from sgdprobe.nn.functions import (
 )
 from sgdprobe.nn.initializers import INITIALIZERS, initial_params
 from sgdprobe.nn.network import Network
-from sgdprobe.nn.numerical import (
-    GRADIENTS,
-    gradient_descent,
-    numerical_diff,
-    numerical_gradient,
-)
-from sgdprobe.nn.sampling import SAMPLINGS, permutation, updates_per_epoch, with_replacement
+from sgdprobe.nn.numerical import GRADIENTS, gradient_descent, numerical_diff, numerical_gradient
 from sgdprobe.nn.symptoms import symptoms
-from sgdprobe.nn.training import Checkpoint, DivergedError, EpochMetrics, accuracy, train
+from sgdprobe.nn.training import DivergedError, EpochMetrics, TrainingState, accuracy, train
 
 __all__ = [
     "ACTIVATIONS",
@@ -32,11 +27,11 @@ __all__ = [
     "LOSSES",
     "SAMPLINGS",
     "SOFTMAX_AXIS",
-    "Checkpoint",
     "DivergedError",
     "EpochMetrics",
     "Examples",
     "Network",
+    "TrainingState",
     "accuracy",
     "cross_entropy_error",
     "gradient_descent",

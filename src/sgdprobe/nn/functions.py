@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 
-DELTA = 1e-7  # the notes' guard against log 0; its effect on the gradient is kept, not neglected
+LOG_EPSILON = (
+    1e-7  # the notes' guard against log 0; its effect on the gradient is kept, not neglected
+)
 
 
 # Activations. Each derivative is a function of the layer's output h, which is still at hand in
@@ -88,7 +90,7 @@ class Activation:
 
     function: Callable[..., Array]
     derivative: Callable[..., Array]
-    steepest: float
+    max_slope: float
 
 
 ACTIVATIONS = {
@@ -136,8 +138,8 @@ def cross_entropy_error(y: Array, t: Array | Labels) -> float:
     """
     y, t = _batched(y, t)
     if t.ndim == y.ndim:
-        return float(-np.sum(t * np.log(y + DELTA)) / len(y))
-    return float(-np.add.reduce(np.log(y[np.arange(len(y)), t] + DELTA)) / len(y))
+        return float(-np.sum(t * np.log(y + LOG_EPSILON)) / len(y))
+    return float(-np.add.reduce(np.log(y[np.arange(len(y)), t] + LOG_EPSILON)) / len(y))
 
 
 def mean_squared_error(y: Array, t: Array | Labels) -> float:
@@ -169,7 +171,7 @@ def cross_entropy_backward(y: Array, t: Labels, over: str, times: float, out: Ar
     true_class = np.multiply(t, n, dtype=np.intp)  # labels may be bytes
     true_class += np.arange(n)
     picked = y.take(true_class)
-    guarded = picked + DELTA
+    guarded = picked + LOG_EPSILON
     w = picked / guarded
     w *= times / n
     share = w if over == "sample" else np.add.reduce(w)

@@ -6,7 +6,7 @@ from sgdprobe.nn.functions import Array, Labels
 from sgdprobe.nn.network import Network
 
 # A unit counts as saturated where its activation's slope is under this share of the steepest.
-FLAT = 0.01
+SATURATED_SLOPE = 0.01
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of a network that diverges: that is a symptom too
@@ -25,6 +25,8 @@ def symptoms(network: Network, x: Array, t: Labels) -> dict[str, float]:
         both = (network.grads[f"W{k}"], network.grads[f"b{k}"])
         signs[f"gradient_norm_{k}"] = float(np.sqrt(sum(float(np.vdot(g, g)) for g in both)))
     for k, slope in enumerate(network.last_pass(len(x)).slope, start=1):
-        signs[f"saturated_{k}"] = float(np.mean(slope < FLAT * network.activation.steepest))
+        signs[f"saturated_{k}"] = float(
+            np.mean(slope < SATURATED_SLOPE * network.activation.max_slope)
+        )
         signs[f"dead_{k}"] = float(np.mean(slope.max(axis=0) == 0.0))
     return signs

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from sgdprobe.nn.batches import SAMPLINGS, BatchIndices, updates_per_epoch
 from sgdprobe.nn.examples import Examples
 from sgdprobe.nn.functions import Array
 from sgdprobe.nn.network import Network
 from sgdprobe.nn.numerical import GRADIENTS
-from sgdprobe.nn.sampling import SAMPLINGS, Masks, updates_per_epoch
 from sgdprobe.nn.symptoms import symptoms
 
 
@@ -35,7 +35,7 @@ class EpochMetrics:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class TrainingState:
     """Where training stands after some update: all that is needed to go on from there.
 
     `begun` is the number of updates before this epoch, `losses` are those of the epoch so far,
@@ -70,8 +70,8 @@ def train(
     sampling: str = "with_replacement",
     gradient: str = "backprop",
     validation: Examples | None = None,
-    start: Checkpoint | None = None,
-    after_update: Callable[[Checkpoint], None] = lambda _: None,
+    start: TrainingState | None = None,
+    after_update: Callable[[TrainingState], None] = lambda _: None,
 ) -> Iterator[EpochMetrics]:
     """Train in place and yield once an epoch; a last part-epoch counts as one.
 
@@ -84,15 +84,15 @@ def train(
     n = len(examples)
     per_epoch = updates_per_epoch(n, batch_size)
     probe = np.arange(min(batch_size, n))  # the same images each epoch: symptoms compare
-    here = start or Checkpoint(1, 0, [], rng.bit_generator.state, network.theta)
+    here = start or TrainingState(1, 0, [], rng.bit_generator.state, network.theta)
     network.theta[:] = here.theta
     rng.bit_generator.state = here.rng_state
     losses = list(here.losses)
     for epoch in range(here.epoch, math.ceil(updates / per_epoch) + 1):
         begun = (epoch - 1) * per_epoch
-        here = Checkpoint(epoch, begun, losses, rng.bit_generator.state, network.theta)
+        here = TrainingState(epoch, begun, losses, rng.bit_generator.state, network.theta)
         masks = SAMPLINGS[sampling](rng, n, batch_size, min(per_epoch, updates - begun))
-        for loss in _descend(network, examples, masks[len(losses) :], learning_rate, gradient):
+        for loss in _run_updates(network, examples, masks[len(losses) :], learning_rate, gradient):
             losses.append(loss)
             after_update(here)
         _check_finite(network, losses[-1], f"at update {here.updates:,}, in epoch {epoch}")
@@ -109,8 +109,8 @@ def train(
         losses = []
 
 
-def _descend(
-    network: Network, examples: Examples, masks: Masks, learning_rate: float, gradient: str
+def _run_updates(
+    network: Network, examples: Examples, masks: BatchIndices, learning_rate: float, gradient: str
 ) -> Iterator[float]:
     """One update for each mask, yielding its loss; ends at a loss that is not finite."""
     gradient_of = GRADIENTS[gradient]

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sgdprobe.assembly import load_data
-from sgdprobe.naming import run_name
-from sgdprobe.run import NO_RECIPE, Job
-from sgdprobe.settings import Settings, SettingsError, shown
+from sgdprobe.config.formatting import format_value, run_name
+from sgdprobe.config.settings import Settings
+from sgdprobe.errors import SettingsError
+from sgdprobe.run.build import load_data
+from sgdprobe.run.job import NO_RECIPE, Job
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Plan:
     sweep: str
     jobs: tuple[Job, ...]
     varied: tuple[str, ...]
-    merged: int
+    duplicates: int
 
     @classmethod
     def of(cls, cells: Sequence[tuple[Settings, str | None]], axes: Sequence[str]) -> "Plan":
@@ -34,7 +35,9 @@ class Plan:
         differing = [key for key in flats[0] if len({flat[key] for flat in flats}) > 1]
         for key in differing:
             if key.startswith(("tracking.", "sweep.", "bits")):
-                values = ", ".join(shown(v) for v in dict.fromkeys(flat[key] for flat in flats))
+                values = ", ".join(
+                    format_value(v) for v in dict.fromkeys(flat[key] for flat in flats)
+                )
                 raise SettingsError(f"{key} must be the same in all runs of a sweep; got {values}")
         for settings, _ in unique:
             load_data(settings)
@@ -42,7 +45,7 @@ class Plan:
         varied = _in_order(differing, [axis.lstrip("+") for axis in axes])
         several = len({recipe for _, recipe in unique}) > 1
         jobs = [_job(settings, recipe, sweep, varied, several) for settings, recipe in unique]
-        return cls(sweep, tuple(jobs), varied, merged=len(cells) - len(unique))
+        return cls(sweep, tuple(jobs), varied, duplicates=len(cells) - len(unique))
 
 
 def _in_order(differing: Sequence[str], axes: Sequence[str]) -> tuple[str, ...]:
@@ -63,5 +66,5 @@ def _job(
 
 def same_program(one: Settings, other: Settings) -> bool:
     """Whether two settings differ at most in seed and precision."""
-    differing = {k for k, v in one.numbers().items() if other.numbers()[k] != v}
+    differing = {k for k, v in one.hashed().items() if other.hashed()[k] != v}
     return one.data == other.data and differing <= {"seed", "dtype"}

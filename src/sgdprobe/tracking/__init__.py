@@ -18,26 +18,27 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 gc.disable()
 atexit.register(gc.freeze)
 
-from sgdprobe.tracking.artifacts import keep_page, recorded_arrays
-from sgdprobe.tracking.claims import claim
+from sgdprobe.errors import StoreError
+from sgdprobe.provenance.command import origin, provenance_tags
+from sgdprobe.provenance.source import source_files, source_hash
+from sgdprobe.tracking.artifacts import log_report, recorded_arrays
 from sgdprobe.tracking.evidence import Evidence, Result, recorded_evidence, recorded_results
 from sgdprobe.tracking.find import find_run, find_sweep, recorded_epochs
-from sgdprobe.tracking.provenance import origin, provenance_tags, source_files, source_hash
-from sgdprobe.tracking.record import Record, mark, read_record
+from sgdprobe.tracking.locks import run_lock
+from sgdprobe.tracking.record import Record, read_record, tag_verdict
 from sgdprobe.tracking.recorder import RunRecorder
-from sgdprobe.tracking.results import finished_runs, last_epochs, tags_of, typical_seconds
+from sgdprobe.tracking.results import finished_runs, last_epochs, median_seconds, run_tags
 from sgdprobe.tracking.store import (
     Store,
-    StoreError,
     absolute_uri,
-    bury,
+    check_writable,
+    connect,
+    find_experiment,
     import_mlflow,
-    knock,
-    known_store,
-    open_store,
-    read_store,
+    mark_dead_runs_killed,
+    open_experiment,
     runs_of_sweep,
-    usable,
+    store_errors,
 )
 from sgdprobe.tracking.sweeps import SweepRun, add_to_sweep, newest_sweep, runs_of
 
@@ -60,32 +61,32 @@ __all__ = [
     "SweepRun",
     "absolute_uri",
     "add_to_sweep",
-    "bury",
-    "claim",
+    "check_writable",
+    "connect",
+    "find_experiment",
     "find_run",
     "find_sweep",
     "finished_runs",
     "import_mlflow",
-    "keep_page",
-    "knock",
-    "known_store",
     "last_epochs",
-    "mark",
+    "log_report",
+    "mark_dead_runs_killed",
+    "median_seconds",
     "newest_sweep",
-    "open_store",
+    "open_experiment",
     "origin",
     "provenance_tags",
     "read_record",
-    "read_store",
     "recorded_arrays",
     "recorded_epochs",
     "recorded_evidence",
     "recorded_results",
+    "run_lock",
+    "run_tags",
     "runs_of",
     "runs_of_sweep",
     "source_files",
     "source_hash",
-    "tags_of",
-    "typical_seconds",
-    "usable",
+    "store_errors",
+    "tag_verdict",
 ]

@@ -12,10 +12,10 @@ from mlflow.exceptions import MlflowException
 
 from sgdprobe.nn.functions import Array
 from sgdprobe.tracking.evidence import Result
-from sgdprobe.tracking.results import ask
-from sgdprobe.tracking.store import at_root, is_database, read_store, store_uri, usable
+from sgdprobe.tracking.results import select
+from sgdprobe.tracking.store import artifact_root, connect, is_database, store_errors, store_uri
 
-PLACES = "SELECT run_uuid, artifact_uri FROM runs WHERE run_uuid IN :values"
+ARTIFACT_URIS = "SELECT run_uuid, artifact_uri FROM runs WHERE run_uuid IN :values"
 
 
 def recorded_arrays(
@@ -25,9 +25,9 @@ def recorded_arrays(
 
     Raises StoreError.
     """
-    client, uri = read_store(uri), store_uri(uri)
-    with usable(uri), at_root(uri):
-        places = dict(map(tuple, ask(uri, PLACES, run_ids))) if is_database(uri) else {}
+    client, uri = connect(uri), store_uri(uri)
+    with store_errors(uri), artifact_root(uri):
+        places = dict(map(tuple, select(uri, ARTIFACT_URIS, run_ids))) if is_database(uri) else {}
         folders = {run_id: _folder(place) for run_id, place in places.items()}
     with TemporaryDirectory() as fetched:
         for run_id in run_ids:
@@ -35,14 +35,14 @@ def recorded_arrays(
             yield _arrays(folder / name)
 
 
-def keep_page(uri: str | None, result: Result, page: Path, study: str) -> str:
+def log_report(uri: str | None, result: Result, page: Path, study: str) -> str:
     """Keep a study's page as an artifact of one of its runs; the address of that run's artifacts.
 
     It gets no run of its own: that would be an empty row among those that are compared, and the
     newest run of the store. A page that was kept before is replaced. Raises StoreError.
     """
-    client, uri = read_store(uri), store_uri(uri)
-    with usable(uri), at_root(uri):
+    client, uri = connect(uri), store_uri(uri)
+    with store_errors(uri), artifact_root(uri):
         client.log_artifact(result.run_id, str(page), study)
     return f"{result.page}/artifacts"
 

@@ -9,16 +9,10 @@ from dataclasses import dataclass
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sgdprobe.tracking.provenance import source_hash
-from sgdprobe.tracking.results import ask, diverged, last_metrics
-from sgdprobe.tracking.store import (
-    MissingStore,
-    is_database,
-    page_of,
-    read_store,
-    store_uri,
-    usable,
-)
+from sgdprobe.errors import MissingStore
+from sgdprobe.provenance.source import source_hash
+from sgdprobe.tracking.results import diverged, last_metrics, select
+from sgdprobe.tracking.store import connect, is_database, run_url, store_errors, store_uri
 
 PAGE = 1000
 
@@ -63,10 +57,10 @@ def recorded_results(uri: str | None, keys: Collection[str]) -> dict[str, Result
     Raises StoreError.
     """
     try:
-        client, uri = read_store(uri), store_uri(uri)
+        client, uri = connect(uri), store_uri(uri)
     except MissingStore:
         return {}
-    with usable(uri):
+    with store_errors(uri):
         ended = _asked(uri, keys) if is_database(uri) else _searched(uri, client, keys)
         results: dict[str, Result] = {}
         for key, result in ended:
@@ -75,10 +69,10 @@ def recorded_results(uri: str | None, keys: Collection[str]) -> dict[str, Result
 
 
 def _asked(uri: str, keys: Collection[str]) -> Iterator[tuple[str, Result]]:
-    rows = [row for row in ask(uri, ENDED, sorted(set(keys))) if _is_result(row[3], row[4])]
+    rows = [row for row in select(uri, ENDED, sorted(set(keys))) if _is_result(row[3], row[4])]
     metrics = last_metrics(uri, sorted({row[1] for row in rows}))
     for key, run_id, experiment, status, failure in rows:
-        page = page_of(uri, str(experiment), run_id)
+        page = run_url(uri, str(experiment), run_id)
         yield key, Result(run_id, page, diverged(status, failure), metrics[run_id])
 
 
@@ -89,7 +83,7 @@ def _searched(
         info, tags = run.info, run.data.tags
         if tags["key"] in keys and _is_result(info.status, tags.get("failure")):
             failed = diverged(info.status, tags.get("failure"))
-            page = page_of(uri, info.experiment_id, info.run_id)
+            page = run_url(uri, info.experiment_id, info.run_id)
             yield tags["key"], Result(info.run_id, page, failed, dict(run.data.metrics))
 
 
@@ -117,19 +111,19 @@ def _runs(client: MlflowClient) -> Iterator[Run]:
 
 def recorded_evidence(uri: str | None, results: Sequence[Result]) -> list[Evidence]:
     """What each of these runs showed on its way. Raises StoreError."""
-    client, uri = read_store(uri), store_uri(uri)
-    with usable(uri):
+    client, uri = connect(uri), store_uri(uri)
+    with store_errors(uri):
         if not is_database(uri):
             return [Evidence(_histories(client, result)) for result in results]
         series: dict[str, dict[str, list[float]]] = {result.run_id: {} for result in results}
-        for run_id, name, value in ask(uri, SERIES, sorted(series)):
+        for run_id, name, value in select(uri, SERIES, sorted(series)):
             series[run_id].setdefault(name, []).append(value)
         return [Evidence(series[result.run_id]) for result in results]
 
 
 def _histories(client: MlflowClient, result: Result) -> dict[str, list[float]]:
-    shown = [n for n in result.metrics if n == "test_accuracy" or n.startswith("symptom/")]
-    points = {name: client.get_metric_history(result.run_id, name) for name in shown}
+    format_value = [n for n in result.metrics if n == "test_accuracy" or n.startswith("symptom/")]
+    points = {name: client.get_metric_history(result.run_id, name) for name in format_value}
     return {
         name: [point.value for point in sorted(found, key=lambda point: point.step)]
         for name, found in points.items()

@@ -6,11 +6,11 @@ from difflib import get_close_matches
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from sgdprobe.errors import SettingsError
 from sgdprobe.nn import EpochMetrics
-from sgdprobe.settings import SettingsError
 
-MANY = 10
-RECENT = 1000  # runs among which a mistyped word is looked for
+MAX_SHOWN = 10
+SEARCH_WINDOW = 1000  # runs among which a mistyped word is looked for
 
 
 def find_run(client: MlflowClient, word: str) -> Run:
@@ -29,13 +29,13 @@ def find_run(client: MlflowClient, word: str) -> Run:
         return found[0]
     quoted = word.replace("'", "''")
     for condition in (f"run_id LIKE '{quoted}%'", f"run_name = '{quoted}'"):
-        found = client.search_runs(everywhere, f"attributes.{condition}", max_results=MANY)
+        found = client.search_runs(everywhere, f"attributes.{condition}", max_results=MAX_SHOWN)
         if len(found) == 1:
             return found[0]
         if found:
             ids = ", ".join(run.info.run_id[:12] for run in found)
             raise SettingsError(f"{word}: {len(found)} runs fit, among them {ids}")
-    recent = client.search_runs(everywhere, max_results=RECENT, order_by=newest)
+    recent = client.search_runs(everywhere, max_results=SEARCH_WINDOW, order_by=newest)
     length = max(len(word), 4)
     names = {run.info.run_id[:length]: run for run in recent}
     names |= {run.info.run_name: run for run in recent}

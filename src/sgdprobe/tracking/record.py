@@ -12,11 +12,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from sgdprobe.refusal import Refusal
-from sgdprobe.tracking.processes import is_dead
-from sgdprobe.tracking.store import at_root
+from sgdprobe.errors import UserError
+from sgdprobe.provenance.processes import process_is_gone
+from sgdprobe.tracking.store import artifact_root
 
-NEEDED = ("settings.yaml", "provenance.json", "numbers.json")
+REQUIRED_ARTIFACTS = ("settings.yaml", "provenance.json", "numbers.json")
 DIFF = "uncommitted.diff"
 
 
@@ -39,11 +39,11 @@ class Record:
 def read_record(client: MlflowClient, run: Run) -> Record:
     """The record of a run that has ended. Raises Refusal, on one line that names the run."""
     info, tags = run.info, run.data.tags
-    if info.status == "RUNNING" and not is_dead(tags):
-        raise Refusal(f"{info.run_id} is still running")
+    if info.status == "RUNNING" and not process_is_gone(tags):
+        raise UserError(f"{info.run_id} is still running")
     if "source_hash" not in tags:
         by = tags.get("mlflow.source.name", "another tool")
-        raise Refusal(f"{info.run_id} ({info.run_name}) was not recorded by sgdprobe but by {by}")
+        raise UserError(f"{info.run_id} ({info.run_name}) was not recorded by sgdprobe but by {by}")
     texts = _texts(client, run)
     try:
         return Record(
@@ -60,18 +60,18 @@ def read_record(client: MlflowClient, run: Run) -> Record:
         )
     except (ValueError, yaml.YAMLError) as error:
         said = " ".join(str(error).split())
-        raise Refusal(f"{info.run_id}: what it recorded is damaged: {said}") from error
+        raise UserError(f"{info.run_id}: what it recorded is damaged: {said}") from error
 
 
 def _texts(client: MlflowClient, run: Run) -> dict[str, str]:
     """The artifacts that a record is read from."""
     where = f"{run.info.run_id} ({run.info.run_name})"
     try:
-        with at_root(client.tracking_uri), tempfile.TemporaryDirectory() as folder:
+        with artifact_root(client.tracking_uri), tempfile.TemporaryDirectory() as folder:
             there = {item.path for item in client.list_artifacts(run.info.run_id)}
-            missing = [name for name in NEEDED if name not in there]
+            missing = [name for name in REQUIRED_ARTIFACTS if name not in there]
             if missing:
-                raise Refusal(
+                raise UserError(
                     f"{where} has no {', no '.join(missing)} in {run.info.artifact_uri}: "
                     f"it can't be repeated (status {run.info.status})"
                 )
@@ -79,13 +79,13 @@ def _texts(client: MlflowClient, run: Run) -> dict[str, str]:
                 name: Path(client.download_artifacts(run.info.run_id, name, folder)).read_text(
                     encoding="utf-8"
                 )
-                for name in (*NEEDED, DIFF)
+                for name in (*REQUIRED_ARTIFACTS, DIFF)
                 if name in there
             }
     except (MlflowException, OSError) as error:
-        raise Refusal(f"{where}: its artifacts can't be read: {error}") from error
+        raise UserError(f"{where}: its artifacts can't be read: {error}") from error
 
 
-def mark(client: MlflowClient, run_id: str, verdict: str) -> None:
+def tag_verdict(client: MlflowClient, run_id: str, verdict: str) -> None:
     """Tag a repeat with what it proved."""
     client.set_tag(run_id, "verdict", verdict)

@@ -21,19 +21,22 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from sqlalchemy.exc import SQLAlchemyError
 
+from sgdprobe.config.formatting import format_value
+from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.nn.functions import Array
-from sgdprobe.settings import Settings, shown
-from sgdprobe.tracking.processes import process_tags
-from sgdprobe.tracking.provenance import source_files, source_hash, without_secrets
-from sgdprobe.tracking.store import Store, alone, at_root, insist
+from sgdprobe.provenance.processes import process_tags
+from sgdprobe.provenance.redact import redact
+from sgdprobe.provenance.source import source_files, source_hash
+from sgdprobe.tracking.locks import store_lock
+from sgdprobe.tracking.store import Store, artifact_root, retry_when_locked
 
-LONG = 5.0  # seconds; a write takes milliseconds
+GIVE_UP_AFTER_S = 5.0  # seconds; a write takes milliseconds
 
 
 @contextmanager
-def _held_back() -> Iterator[None]:
+def _defer_signals() -> Iterator[None]:
     """Hold back Ctrl-C and SIGTERM until a write has ended.
 
     In the middle of one they would leave the store locked, by the very process that then wants to
@@ -56,7 +59,7 @@ def _held_back() -> Iterator[None]:
 P = ParamSpec("P")
 
 
-def _whole(
+def _store_write(
     write: Callable[Concatenate["RunRecorder", P], None],
 ) -> Callable[Concatenate["RunRecorder", P], None]:
     """A write that no signal cuts in two, made where the store's own places hold.
@@ -67,19 +70,19 @@ def _whole(
 
     @wraps(write)
     def whole(self: "RunRecorder", /, *args: P.args, **kwargs: P.kwargs) -> None:
-        if self._given_up is not None:
-            raise self._given_up
+        if self._broken is not None:
+            raise self._broken
 
         def once() -> None:
-            with _held_back(), at_root(self.uri):
+            with _defer_signals(), artifact_root(self.uri):
                 write(self, *args, **kwargs)
 
         started = time.monotonic()
         try:
-            insist(self.uri, once)
+            retry_when_locked(self.uri, once)
         except (MlflowException, SQLAlchemyError) as error:
-            if time.monotonic() - started > LONG:
-                self._given_up = error
+            if time.monotonic() - started > GIVE_UP_AFTER_S:
+                self._broken = error
             raise
 
     return whole
@@ -96,23 +99,23 @@ class RunRecorder:
         self, store: Store, name: str, settings: Settings, data: Dataset, tags: Mapping[str, str]
     ) -> None:
         self._client = store.client()
-        self._given_up: Exception | None = None
+        self._broken: Exception | None = None
         self.uri = store.uri
         self.settings = settings
         self.run_id = ""
         self._begin(store, name, tags)
         self._describe(settings, data)
 
-    @_whole
+    @_store_write
     def _begin(self, store: Store, name: str, tags: Mapping[str, str]) -> None:
         self.run_id = self._client.create_run(
             store.experiment_id, run_name=name, tags={**tags, **process_tags()}
         ).info.run_id
 
-    @_whole
+    @_store_write
     def _describe(self, settings: Settings, data: Dataset) -> None:
-        texts = {key: shown(value) for key, value in settings.flat().items()}
-        params = [Param(key, without_secrets(text)) for key, text in texts.items()]
+        texts = {key: format_value(value) for key, value in settings.flat().items()}
+        params = [Param(key, redact(text)) for key, text in texts.items()]
         self._client.log_batch(self.run_id, params=params)
         record = DatasetRecord(
             name=data.name,
@@ -122,7 +125,7 @@ class RunRecorder:
             profile=f'{{"train": {len(data.train_images)}, "test": {len(data.test_images)}}}',
         )
         context = InputTag(MLFLOW_DATASET_CONTEXT, "training and test")
-        with alone(self.uri):  # the first run of an experiment also adds the dataset itself
+        with store_lock(self.uri):  # the first run of an experiment also adds the dataset itself
             self._client.log_inputs(self.run_id, datasets=[DatasetInput(record, [context])])
         self.text("settings.yaml", settings_yaml(settings))
 
@@ -135,13 +138,13 @@ class RunRecorder:
         if diff:
             self.text("uncommitted.diff", diff)
 
-    @_whole
+    @_store_write
     def tags(self, tags: Mapping[str, str]) -> None:
         """Tags that are known only after the run has begun."""
         if tags:
             self._client.log_batch(self.run_id, tags=[RunTag(k, v) for k, v in tags.items()])
 
-    @_whole
+    @_store_write
     def epoch(self, metrics: EpochMetrics) -> None:
         """One point of every metric, at step = epoch. Symptoms that are no numbers stay out."""
         now = int(time.time() * 1000)
@@ -158,7 +161,7 @@ class RunRecorder:
         ]
         self._client.log_batch(self.run_id, metrics=points)
 
-    @_whole
+    @_store_write
     def arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Arrays as an artifact in NumPy's own format: `np.load` opens it."""
         with tempfile.TemporaryDirectory() as folder:
@@ -166,7 +169,7 @@ class RunRecorder:
             np.savez(path, allow_pickle=False, **arrays)
             self._client.log_artifact(self.run_id, str(path))
 
-    @_whole
+    @_store_write
     def text(self, name: str, content: str) -> None:
         """A text artifact."""
         self._client.log_text(self.run_id, content, name)
@@ -175,7 +178,7 @@ class RunRecorder:
         """A JSON artifact; Python reads its floats back as they were."""
         self.text(name, json.dumps(content, indent=1))
 
-    @_whole
+    @_store_write
     def figure(self, name: str, figure: Any) -> None:
         """A matplotlib figure as an artifact; the ending of the name says in which format."""
         self._client.log_figure(self.run_id, figure, name)
@@ -183,7 +186,7 @@ class RunRecorder:
     def __enter__(self) -> "RunRecorder":
         return self
 
-    @_whole
+    @_store_write
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -194,10 +197,10 @@ class RunRecorder:
             self._client.set_terminated(self.run_id, "FINISHED")
             return
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        reason = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))
+        reason = redact(" ".join(f"{type(error).__name__}: {error}".split()))
         self._client.log_batch(self.run_id, tags=[RunTag("failure", reason[:5000])])
         told = "".join(traceback.format_exception(kind, error, trace))
-        self.text("traceback.txt", without_secrets(told))
+        self.text("traceback.txt", redact(told))
         self._client.set_terminated(self.run_id, status)
 
 
@@ -207,6 +210,6 @@ def settings_yaml(settings: Settings) -> str:
     for key, value in settings.flat().items():
         block, _, name = key.rpartition(".")
         place = nested.setdefault(block, {}) if block else nested
-        value = without_secrets(value) if isinstance(value, str) else value
+        value = redact(value) if isinstance(value, str) else value
         place[name] = list(value) if isinstance(value, tuple) else value
     return yaml.safe_dump(nested, sort_keys=False, default_flow_style=None)

@@ -17,9 +17,9 @@ from sqlalchemy import bindparam, text
 
 from sgdprobe.nn import DivergedError, EpochMetrics
 from sgdprobe.tracking.find import recorded_epochs
-from sgdprobe.tracking.store import Store, engine, is_database, usable
+from sgdprobe.tracking.store import Store, engine, is_database, store_errors
 
-AT_ONCE = 500  # keys in one question; databases limit how long one may be
+CHUNK = 500  # keys in one question; databases limit how long one may be
 
 FINISHED = """
     SELECT tags.value, runs.run_uuid, runs.start_time, runs.end_time FROM tags
@@ -56,20 +56,20 @@ def last_epochs(store: Store, run_ids: Sequence[str]) -> dict[str, EpochMetrics]
     """The last epochs of runs of ours, by run id."""
     if not is_database(store.uri):
         client = store.client()
-        with usable(store.uri):
+        with store_errors(store.uri):
             return {i: recorded_epochs(client, client.get_run(i))[-1] for i in run_ids}
     points: dict[str, dict[str, Any]] = {}
-    for run_id, key, value, step in ask(store.uri, LAST_EPOCH, run_ids):
+    for run_id, key, value, step in select(store.uri, LAST_EPOCH, run_ids):
         points.setdefault(run_id, {"epoch": step, "updates": 0})[key] = value
     return {run_id: EpochMetrics(**values) for run_id, values in points.items()}
 
 
 def last_metrics(uri: str, run_ids: Sequence[str]) -> Mapping[str, dict[str, float]]:
     """The last value of every metric that a database holds of these runs, by run id."""
-    return by_run(ask(uri, LATEST, run_ids))
+    return group_by_run(select(uri, LATEST, run_ids))
 
 
-def by_run(rows: Iterable[tuple[str, str, Any]]) -> Mapping[str, dict[str, Any]]:
+def group_by_run(rows: Iterable[tuple[str, str, Any]]) -> Mapping[str, dict[str, Any]]:
     """Rows of (run id, name, value) as a dictionary for each run, an empty one for any other."""
     found: dict[str, dict[str, Any]] = defaultdict(dict)
     for run_id, name, value in rows:
@@ -82,14 +82,14 @@ def diverged(status: str, failure: str | None) -> bool:
     return status == "FAILED" and (failure or "").startswith(DivergedError.__name__)
 
 
-def tags_of(store: Store, run_id: str) -> Mapping[str, str]:
+def run_tags(store: Store, run_id: str) -> Mapping[str, str]:
     """A run's tags."""
-    with usable(store.uri):
+    with store_errors(store.uri):
         tags: Mapping[str, str] = store.client().get_run(run_id).data.tags
     return tags
 
 
-def typical_seconds(store: Store, size: str) -> float | None:
+def median_seconds(store: Store, size: str) -> float | None:
     """The median time of finished runs of this size; None where there are none."""
     seconds = [run.seconds for run in _finished(store, "size", [size])]
     return median(seconds) if seconds else None
@@ -97,7 +97,7 @@ def typical_seconds(store: Store, size: str) -> float | None:
 
 def _finished(store: Store, tag: str, values: Sequence[str]) -> Iterator[Finished]:
     if is_database(store.uri):
-        rows = ask(store.uri, FINISHED, values, tag=tag, experiment=store.experiment_id)
+        rows = select(store.uri, FINISHED, values, tag=tag, experiment=store.experiment_id)
         for value, run_id, start, end in rows:
             yield Finished(run_id, value, (end - start) / 1000)
         return
@@ -112,7 +112,7 @@ def _search(store: Store) -> Iterator[Run]:
     """All finished runs of a store behind a server, page by page, oldest first."""
     page: str | None = None
     while True:
-        with usable(store.uri):
+        with store_errors(store.uri):
             runs = store.client().search_runs(
                 [store.experiment_id],
                 "attributes.status = 'FINISHED'",
@@ -126,13 +126,13 @@ def _search(store: Store) -> Iterator[Run]:
             return
 
 
-def ask(uri: str, question: str, values: Sequence[str], **others: Any) -> Iterator[Any]:
+def select(uri: str, question: str, values: Sequence[str], **others: Any) -> Iterator[Any]:
     """The rows that a question gets from a database; its :values may be any number.
 
     Raises StoreError.
     """
     query = text(question).bindparams(bindparam("values", expanding=True))
-    with usable(uri), engine(uri).connect() as connection:
-        for start in range(0, len(values), AT_ONCE):
-            some = values[start : start + AT_ONCE]
+    with store_errors(uri), engine(uri).connect() as connection:
+        for start in range(0, len(values), CHUNK):
+            some = values[start : start + CHUNK]
             yield from connection.execute(query, {"values": some, **others})

@@ -3,11 +3,9 @@
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
-from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from shlex import quote as quoted
@@ -15,7 +13,6 @@ from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 import mlflow
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
@@ -23,10 +20,11 @@ from mlflow.version import VERSION
 from sqlalchemy import Engine, NullPool, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from sgdprobe.places import PROJECT_ROOT, STORE
-from sgdprobe.refusal import Refusal
-from sgdprobe.tracking.processes import is_dead
-from sgdprobe.tracking.provenance import without_secrets
+from sgdprobe.errors import MissingStore, StoreError
+from sgdprobe.paths import PROJECT_ROOT, STORE
+from sgdprobe.provenance.processes import process_is_gone
+from sgdprobe.provenance.redact import redact
+from sgdprobe.tracking.locks import store_lock
 
 T = TypeVar("T")
 
@@ -36,24 +34,16 @@ MIGRATIONS = Path(mlflow.__file__).parent / "store" / "db_migrations" / "version
 
 UI = "http://127.0.0.1:5000"  # where `mlflow ui` shows a store that is a file
 
-PATIENCE = 30  # seconds for which another process may keep a sqlite store locked
-
-
-class StoreError(Refusal):
-    """The store can't be used; the message says which and why."""
-
-
-class MissingStore(StoreError):  # noqa: N818 (what it is, and no fault)
-    """There is no store yet: nothing was recorded, and nothing is wrong."""
+LOCK_TIMEOUT_S = 30  # seconds for which another process may keep a sqlite store locked
 
 
 @contextlib.contextmanager
-def usable(uri: str) -> Iterator[None]:
+def store_errors(uri: str) -> Iterator[None]:
     """Say in one line what a store fails at. Raises StoreError."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        reason = without_secrets(f"the store {uri} can't be used: {_reason(error, uri)}")
+        reason = redact(f"the store {uri} can't be used: {_reason(error, uri)}")
         raise StoreError(reason) from error
 
 
@@ -82,18 +72,18 @@ class Store:
         """A client of this store."""
         return _client(self.uri)
 
-    def page(self) -> str:
+    def experiment_url(self) -> str:
         """The address of the experiment's charts."""
         query = "workflowType=machine_learning&compareRunsMode=CHART"
         return f"{_served_at(self.uri)}/#/experiments/{self.experiment_id}/runs?{query}"
 
-    def ui(self) -> str | None:
+    def ui_command(self) -> str | None:
         """What to type at the project's root to be shown that address; None for a server."""
         if _is_server(self.uri):
             return None
         if self.uri == default_uri():
             return "mlflow ui"
-        return f"mlflow ui --backend-store-uri {quoted(without_secrets(self.uri))}"
+        return f"mlflow ui --backend-store-uri {quoted(redact(self.uri))}"
 
 
 def default_uri() -> str:
@@ -106,7 +96,7 @@ def store_uri(uri: str | None) -> str:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
 
 
-def page_of(uri: str, experiment_id: str, run_id: str) -> str:
+def run_url(uri: str, experiment_id: str, run_id: str) -> str:
     """The address that shows a run of a store: on its server, or in `mlflow ui`."""
     return f"{_served_at(uri)}/#/experiments/{experiment_id}/runs/{run_id}"
 
@@ -130,32 +120,32 @@ def absolute_uri(uri: str | None) -> str:
     return uri if file is None else f"sqlite:///{file}"
 
 
-def read_store(uri: str | None) -> MlflowClient:
+def connect(uri: str | None) -> MlflowClient:
     """A client of a store that exists. Raises MissingStore, or another StoreError."""
     uri = store_uri(uri)
     file = _sqlite_file(uri)
     if file is not None and not _is_there(file):
         raise MissingStore(f"{file} is not there: no run was recorded yet")
-    with usable(uri):
-        _look(uri)
+    with store_errors(uri):
+        check_readable(uri)
         client = _client(uri)
         client.search_experiments(max_results=1)  # a server is first asked here
     return client
 
 
-def known_store(uri: str | None, experiment: str) -> Store | None:
+def find_experiment(uri: str | None, experiment: str) -> Store | None:
     """The store with the experiment in it, or None where it is not there yet; nothing is made."""
     uri = store_uri(uri)
     file = _sqlite_file(uri)
     if file is not None and not _is_there(file):
         return None
-    with usable(uri):
-        _look(uri)
+    with store_errors(uri):
+        check_readable(uri)
         found = _client(uri).get_experiment_by_name(experiment)
     return Store(uri, experiment, found.experiment_id) if found else None
 
 
-def open_store(uri: str | None, experiment: str) -> Store:
+def open_experiment(uri: str | None, experiment: str) -> Store:
     """The store with the experiment in it, both made if need be; dead runs marked KILLED.
 
     uri : None for $MLFLOW_TRACKING_URI or the default. Several processes may call this at the
@@ -164,9 +154,9 @@ def open_store(uri: str | None, experiment: str) -> Store:
     """
     uri = store_uri(uri)
     # MLflow writes the working directory into what it makes.
-    with usable(uri), alone(uri), at_root():
+    with store_errors(uri), store_lock(uri), artifact_root():
         _make_file(uri)
-        knock(uri)
+        check_writable(uri)
         client = _client(uri)
         found = client.get_experiment_by_name(experiment)
         if found is None:
@@ -176,11 +166,11 @@ def open_store(uri: str | None, experiment: str) -> Store:
             number = found.experiment_id
         else:
             number = found.experiment_id
-        _bury(client, number)
+        _mark_dead_runs_killed(client, number)
     return Store(uri, experiment, number)
 
 
-def insist(uri: str, ask: Callable[[], T]) -> T:
+def retry_when_locked(uri: str, ask: Callable[[], T]) -> T:
     """The answer of a store; one that is locked is asked once more when it no longer is.
 
     MLflow waits 5 seconds for a locked store to open it, and 20 to write to it.
@@ -190,12 +180,12 @@ def insist(uri: str, ask: Callable[[], T]) -> T:
     except (MlflowException, SQLAlchemyError) as error:
         if "is locked" not in str(error):
             raise
-    knock(uri)
+    check_writable(uri)
     return ask()
 
 
 def _client(uri: str) -> MlflowClient:
-    return insist(uri, partial(MlflowClient, tracking_uri=uri))
+    return retry_when_locked(uri, partial(MlflowClient, tracking_uri=uri))
 
 
 def import_mlflow(uri: str | None) -> None:
@@ -204,7 +194,7 @@ def import_mlflow(uri: str | None) -> None:
         import_module("mlflow.store.tracking.sqlalchemy_store")
 
 
-def knock(uri: str) -> None:
+def check_writable(uri: str) -> None:
     """Write to a database, and take it back. Raises SQLAlchemyError, or FileNotFoundError.
 
     So that one that is read-only, full or gone is known before a run begins, and one that is
@@ -212,14 +202,14 @@ def knock(uri: str) -> None:
     """
     if not is_database(uri):
         return
-    _look(uri)
+    check_readable(uri)
     with engine(uri).connect() as connection:
         if inspect(connection).has_table("alembic_version"):
             connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
             connection.rollback()
 
 
-def _look(uri: str) -> None:
+def check_readable(uri: str) -> None:
     """Read what tables a database has. Raises SQLAlchemyError, or FileNotFoundError."""
     file = _sqlite_file(uri)
     if file is not None and not _is_there(file):  # sqlite would make an empty one
@@ -231,7 +221,7 @@ def _look(uri: str) -> None:
 @cache
 def engine(uri: str) -> Engine:
     """Questions to a database past MLflow; nothing is held open between them."""
-    patience = {"timeout": PATIENCE} if uri.startswith("sqlite") else {}
+    patience = {"timeout": LOCK_TIMEOUT_S} if uri.startswith("sqlite") else {}
     return create_engine(uri, poolclass=NullPool, connect_args=patience)
 
 
@@ -252,7 +242,7 @@ def _make_experiment(client: MlflowClient, uri: str, name: str) -> str:
     return number
 
 
-def at_root(uri: str | None = None) -> "contextlib.chdir[Path]":
+def artifact_root(uri: str | None = None) -> "contextlib.chdir[Path]":
     """A context in which the relative places of a project's own artifacts hold.
 
     uri : the store; None for this project. Another checkout's store lies at that checkout's root.
@@ -298,7 +288,7 @@ def _is_there(file: Path) -> bool:
 
 def runs_of_sweep(store: Store, sweep: str, status: str) -> list[str]:
     """Names of a sweep's runs that have this status."""
-    with usable(store.uri):
+    with store_errors(store.uri):
         runs = store.client().search_runs(
             [store.experiment_id],
             f"tags.sweep = '{sweep}' and attributes.status = '{status}'",
@@ -307,27 +297,19 @@ def runs_of_sweep(store: Store, sweep: str, status: str) -> list[str]:
     return [str(run.info.run_name) for run in runs]
 
 
-def bury(store: Store) -> None:
+def mark_dead_runs_killed(store: Store) -> None:
     """Mark what dead processes left RUNNING as KILLED; nothing is made. Raises StoreError."""
-    with usable(store.uri):
-        knock(store.uri)
-        _bury(store.client(), store.experiment_id)
+    with store_errors(store.uri):
+        check_writable(store.uri)
+        _mark_dead_runs_killed(store.client(), store.experiment_id)
 
 
-def _bury(client: MlflowClient, experiment_id: str) -> None:
+def _mark_dead_runs_killed(client: MlflowClient, experiment_id: str) -> None:
     """Mark what dead processes of this machine left RUNNING as KILLED."""
     running = client.search_runs(
         [experiment_id], "attributes.status = 'RUNNING'", ViewType.ACTIVE_ONLY
     )
     for run in running:
-        if is_dead(run.data.tags):
+        if process_is_gone(run.data.tags):
             client.set_tag(run.info.run_id, "failure", "its process is gone")
             client.set_terminated(run.info.run_id, "KILLED")
-
-
-@contextlib.contextmanager
-def alone(uri: str) -> Iterator[None]:
-    """Hold this machine's lock for a store, for what MLflow can't do in two processes at once."""
-    name = f"sgdprobe-{os.getuid()}-{sha256(uri.encode()).hexdigest()[:16]}.lock"
-    with FileLock(Path(tempfile.gettempdir()) / name):
-        yield

@@ -8,21 +8,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
 from sqlalchemy import text
 
-from sgdprobe.tracking.results import ask, by_run, diverged, last_metrics
-from sgdprobe.tracking.store import (
-    engine,
-    is_database,
-    page_of,
-    read_store,
-    store_uri,
-    usable,
-)
+from sgdprobe.tracking.results import diverged, group_by_run, last_metrics, select
+from sgdprobe.tracking.store import connect, engine, is_database, run_url, store_errors, store_uri
 
 # Later sweeps that found a run done before; the tag `sweep` names the one that made it.
 ALSO_IN = "also_in_sweeps"
 CURVE = "test_accuracy"
 
-MEMBERS = """
+SWEEP_MEMBERS = """
     SELECT tags.run_uuid, tags.value FROM tags JOIN runs ON runs.run_uuid = tags.run_uuid
     WHERE tags.key IN :values AND runs.lifecycle_stage = 'active'
 """
@@ -78,7 +71,7 @@ def runs_of(uri: str | None, word: str) -> list[SweepRun]:
 
     Raises StoreError.
     """
-    client = read_store(uri)
+    client = connect(uri)
     ids = sorted({run_id for run_id, sweep in _members(uri) if sweep == word})
     if not ids:
         found = client.get_experiment_by_name(word)
@@ -94,18 +87,18 @@ def add_to_sweep(uri: str, sweep: str, run_ids: Iterable[str]) -> None:
     ids = sorted(run_ids)
     if not is_database(uri):
         client = MlflowClient(tracking_uri=uri)
-        with usable(uri):
+        with store_errors(uri):
             for run_id in ids:
                 earlier = client.get_run(run_id).data.tags.get(ALSO_IN, "")
                 client.log_batch(run_id, tags=[RunTag(ALSO_IN, f"{earlier} {sweep}".strip())])
         return
-    tags = {run_id: value for run_id, key, value in ask(uri, TAGS, ids) if key == ALSO_IN}
+    tags = {run_id: value for run_id, key, value in select(uri, TAGS, ids) if key == ALSO_IN}
     rows = [
         {"run": run_id, "key": ALSO_IN, "value": f"{tags.get(run_id, '')} {sweep}".strip()}
         for run_id in ids
     ]
     old, new = ([row for row in rows if (row["run"] in tags) == is_old] for is_old in (True, False))
-    with usable(uri), engine(uri).begin() as connection:
+    with store_errors(uri), engine(uri).begin() as connection:
         if old:
             change = "UPDATE tags SET value = :value WHERE run_uuid = :run AND key = :key"
             connection.execute(text(change), old)
@@ -116,9 +109,9 @@ def add_to_sweep(uri: str, sweep: str, run_ids: Iterable[str]) -> None:
 
 def _members(uri: str | None) -> Iterator[tuple[str, str]]:
     """Every run id with each sweep that it is in."""
-    client = read_store(uri)
+    client = connect(uri)
     if is_database(store_uri(uri)):
-        rows = list(ask(store_uri(uri), MEMBERS, ["sweep", ALSO_IN]))
+        rows = list(select(store_uri(uri), SWEEP_MEMBERS, ["sweep", ALSO_IN]))
     else:
         tags = [(run.info.run_id, run.data.tags) for run in _search(client, None)]
         rows = [(i, some[key]) for i, some in tags for key in ("sweep", ALSO_IN) if key in some]
@@ -127,21 +120,21 @@ def _members(uri: str | None) -> Iterator[tuple[str, str]]:
 
 def _of_experiment(uri: str | None, client: MlflowClient, experiment_id: str) -> list[str]:
     if is_database(store_uri(uri)):
-        return [i for (i,) in ask(store_uri(uri), OF_EXPERIMENT, [experiment_id])]
+        return [i for (i,) in select(store_uri(uri), OF_EXPERIMENT, [experiment_id])]
     return [run.info.run_id for run in _search(client, experiment_id)]
 
 
 def _read(uri: str, ids: Sequence[str]) -> list[SweepRun]:
-    params, tags = (by_run(ask(uri, table, ids)) for table in (PARAMS, TAGS))
+    params, tags = (group_by_run(select(uri, table, ids)) for table in (PARAMS, TAGS))
     metrics = last_metrics(uri, ids)
     curves: dict[str, dict[int, float]] = defaultdict(dict)
-    for run_id, step, value in ask(uri, CURVES, ids, curve=CURVE):
+    for run_id, step, value in select(uri, CURVES, ids, curve=CURVE):
         curves[run_id][step] = value
-    starts = dict(map(tuple, ask(uri, STARTS, ids)))
+    starts = dict(map(tuple, select(uri, STARTS, ids)))
     runs = [
-        SweepRun(i, page_of(uri, str(number), i), name, status, params[i], tags[i], metrics[i],
+        SweepRun(i, run_url(uri, str(number), i), name, status, params[i], tags[i], metrics[i],
                  list(curves[i].values()))
-        for i, number, name, status in ask(uri, RUNS, ids)
+        for i, number, name, status in select(uri, RUNS, ids)
     ]  # fmt: skip
     return sorted(runs, key=lambda run: (starts[run.run_id], run.run_id))
 
@@ -164,6 +157,6 @@ def _converted(uri: str, client: MlflowClient, run: Run) -> SweepRun:
     info, data = run.info, run.data
     curve = {m.step: m.value for m in client.get_metric_history(info.run_id, CURVE)}
     return SweepRun(
-        info.run_id, page_of(uri, info.experiment_id, info.run_id), info.run_name, info.status,
+        info.run_id, run_url(uri, info.experiment_id, info.run_id), info.run_name, info.status,
         data.params, data.tags, data.metrics, [curve[step] for step in sorted(curve)],
     )  # fmt: skip

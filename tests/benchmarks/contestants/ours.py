@@ -2,13 +2,13 @@
 
 from problem import LEARNING_RATE, SIZES, Indices, Problem
 
-from sgdprobe.assembly import build, splits
+from sgdprobe.config.settings import Settings
 from sgdprobe.nn import Examples, accuracy
-from sgdprobe.nn.training import _descend
-from sgdprobe.settings import Settings
+from sgdprobe.nn.training import _run_updates
+from sgdprobe.run.build import build, splits
 
 # What a run is told, as far as it bears on what is made of data and weights.
-RUN = Settings.of({"network": {"hidden": list(SIZES[1:-1])}, "data": {"scale": "unit"}})
+RUN = Settings.from_dict({"network": {"hidden": list(SIZES[1:-1])}, "data": {"scale": "unit"}})
 
 
 class Ours:
@@ -20,7 +20,7 @@ class Ours:
         self.examples, self.test = parts.train, parts.test
 
     def updates(self, masks: Indices) -> None:
-        list(_descend(self.network, self.examples, masks, LEARNING_RATE, "backprop"))
+        list(_run_updates(self.network, self.examples, masks, LEARNING_RATE, "backprop"))
 
     def evaluate(self) -> tuple[float, float]:
         return accuracy(self.network, self.examples), accuracy(self.network, self.test)

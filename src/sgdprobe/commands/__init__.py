@@ -1,0 +1,1 @@
+"""The commands: each talks to a person and returns an exit code."""

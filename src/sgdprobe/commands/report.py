@@ -1,0 +1,95 @@
+"""The report of a sweep and the pictures of a run, made again from their records."""
+
+import os
+import sys
+import webbrowser
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from sgdprobe.commands.console import epoch_table
+from sgdprobe.config.settings import Settings
+from sgdprobe.errors import SettingsError
+from sgdprobe.paths import REPORTS, study_folder
+from sgdprobe.reports.figures import learning_curve, loss_at_every_update
+from sgdprobe.reports.sweep import write
+from sgdprobe.reports.sweep.facts import Facts
+from sgdprobe.tracking import (
+    connect,
+    find_run,
+    newest_sweep,
+    recorded_arrays,
+    recorded_epochs,
+    runs_of,
+)
+
+NEWEST = "last-sweep"
+
+
+def report(
+    word: str, study: str | None, uri: str | None, known: Callable[[], Mapping[str, Settings]]
+) -> int:
+    """Report what `word` names: a sweep, an experiment, or one run.
+
+    study : the folder in experiments/ for a sweep's report; None: one under mlruns/reports.
+
+    Raises Refusal if the word names nothing of ours, or a run where there is a study.
+    """
+    folder = None if study is None else study_folder(study)
+    if word == NEWEST:
+        newest = newest_sweep(uri)
+        if newest is None:
+            raise SettingsError("the store holds no sweep yet; report.py last draws the last run")
+        word = newest
+    page = None if word == "last" else report_sweep(word, folder, uri, known)
+    if page is None and study is not None:
+        raise SettingsError(f"--study {study} is for a sweep or an experiment, not for {word}")
+    if page is None:
+        return report_run(word, uri)
+    print(page)
+    _show(page)
+    return 0
+
+
+def report_sweep(
+    word: str,
+    folder: Path | None,
+    uri: str | None,
+    known: Callable[[], Mapping[str, Settings]],
+) -> Path | None:
+    """Write the report of a sweep or an experiment; None if there is no such thing."""
+    runs = runs_of(uri, word)
+    if not runs:
+        return None
+    return write(Facts.of(word, runs, known()), folder or REPORTS / quote(word, safe=""))
+
+
+def report_run(word: str, uri: str | None) -> int:
+    """Draw the run that `word` names, say where the pictures are, show them if there is a screen.
+
+    Raises SettingsError if the word names no run of ours.
+    """
+    client = connect(uri)
+    run = find_run(client, word)
+    epochs = recorded_epochs(client, run)
+    (losses,) = recorded_arrays(uri, [run.info.run_id], "losses.npz")
+    title = f"{run.data.tags.get('recipe', '')}: {run.info.run_name}"
+    figures = {"learning_curve.png": learning_curve(epochs, title)}
+    if losses is not None:
+        figures["loss_at_every_update.png"] = loss_at_every_update(losses["loss"], title)
+    folder = REPORTS / run.info.run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"{title}  ({run.info.status}, run {run.info.run_id})")
+    print(epoch_table(epochs))
+    for name, figure in figures.items():
+        figure.savefig(folder / name, dpi=120)
+        print(folder / name)
+        _show(folder / name)
+    return 0
+
+
+def _show(picture: Path) -> None:
+    """Open a picture for someone who sits in front of a screen."""
+    screen = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY")
+    if screen and sys.stdout.isatty():
+        webbrowser.open(picture.as_uri())

@@ -1,0 +1,47 @@
+"""One run as a command: progress while it trains, a summary, what to open next."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sgdprobe.commands.console import RunProgress, where_to_look
+from sgdprobe.config.formatting import duration, percent, run_name
+from sgdprobe.config.settings import Settings
+from sgdprobe.nn import EpochMetrics
+from sgdprobe.provenance.environment import pin_cpu_kernels
+from sgdprobe.run.build import load_data, updates_and_epochs
+from sgdprobe.run.job import NO_RECIPE, Job, run
+
+if TYPE_CHECKING:
+    from sgdprobe.tracking import RunRecorder
+
+
+def train_command(settings: Settings, recipe: str | None, overridden: Sequence[str]) -> int:
+    """Train and record one run, and tell about it. Returns the exit code.
+
+    overridden : the settings given on the command line, for the run's name.
+    """
+    pin_cpu_kernels(settings.bits)
+    data = load_data(settings)  # refuses before anything is written
+    from sgdprobe.provenance.command import origin, provenance_tags
+    from sgdprobe.reports.figures import run_figures
+    from sgdprobe.tracking import open_experiment
+
+    name = recipe or NO_RECIPE
+    store = open_experiment(settings.tracking.uri, settings.tracking.experiment or name)
+    tags = provenance_tags() | {"recipe": name, "seed": str(settings.seed)}
+    job = Job(settings, name, run_name(settings, overridden), tags, origin())
+
+    def finish(recorder: "RunRecorder", epochs: list[EpochMetrics]) -> None:
+        for file, figure in run_figures(epochs, f"{name}: {job.name}").items():
+            recorder.figure(file, figure)
+
+    with RunProgress(*updates_and_epochs(settings, data)) as progress:
+        outcome = run(job, store, progress, finish)
+    result = outcome.failure or ""
+    if outcome.failure is None and outcome.last:
+        result = f"test {percent(outcome.last.test_accuracy)}"
+    say = progress.console.print
+    say(f"{outcome.status} in {duration(outcome.seconds)}: {result}", soft_wrap=True)
+    say(f"run {outcome.run_id} in experiment {store.experiment}", soft_wrap=True)
+    say(where_to_look(store.experiment_url(), store.ui_command()), soft_wrap=True)
+    return 0 if outcome.status == "FINISHED" else 1

@@ -1,0 +1,67 @@
+"""Run names: what varies first, short enough for MLflow's narrow column."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sgdprobe.config.settings import Settings
+
+SHORT = {
+    "training.learning_rate": "lr",
+    "training.batch_size": "batch",
+    "init.scale": "scale",
+    "data.scale": "pixels",
+}
+BARE = {"network.hidden", "network.activation", "init.scheme", "dtype", "network.loss"}
+
+
+def label(key: str) -> str:
+    """A setting's short name: lr for training.learning_rate."""
+    return SHORT.get(key, key.rpartition(".")[2])
+
+
+def run_name(settings: "Settings", varied: Iterable[str]) -> str:
+    """For example "lr=0.1 scale=1 [50,100] seed=3": the varied settings in order, then the seed."""
+    values = settings.flat()
+    words = [
+        format_value(values[key]) if key in BARE else f"{label(key)}={format_value(values[key])}"
+        for key in varied
+        if key in values and key != "seed" and not key.startswith(("tracking.", "sweep."))
+    ]
+    return " ".join([*words, f"seed={settings.seed}"])
+
+
+def format_value(value: Any) -> str:
+    """A value as one would type it."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(format_value(item) for item in value)}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return f"{value:.15g}" if float(f"{value:.15g}") == value else repr(value)
+    return str(value)
+
+
+def repr_value(value: Any) -> str:
+    """A refused value: 1.0 and the text 1 must not look like an accepted 1."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(repr_value(item) for item in value)}]"
+    if isinstance(value, float) or (isinstance(value, str) and not value.isidentifier()):
+        return repr(value)
+    return format_value(value)
+
+
+def percent(share: float) -> str:
+    """0.7012 as "70.12 %"."""
+    return f"{100 * share:.2f} %"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in a unit that leaves a number to read: 4.2 s, 12:34, 1:02:03, 13.6 days."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds >= 86400:
+        return f"{seconds / 86400:.1f} days"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

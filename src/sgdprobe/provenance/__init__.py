@@ -1,0 +1,1 @@
+"""With what a number was computed: source, environment, command; and two records compared."""

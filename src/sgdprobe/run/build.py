@@ -1,0 +1,100 @@
+"""From settings and data to what training needs: examples, network, random streams, length."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sgdprobe.config.settings import Settings, check_against_data
+from sgdprobe.data import Dataset, SortedSplit, load, sorted_splits
+from sgdprobe.nn import Examples, Network, initial_params, updates_per_epoch
+from sgdprobe.nn.functions import Array
+
+Params = dict[str, Array]
+
+
+def load_data(settings: Settings) -> Dataset:
+    """The dataset of these settings, checked. Raises DataError or SettingsError."""
+    data = load(settings.data.name, settings.data.root)
+    check_against_data(settings, len(data.train_images))
+    return data
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The examples to train on, to test on, and those held out, if any."""
+
+    train: Examples
+    test: Examples
+    validation: Examples | None
+
+
+def splits(settings: Settings, data: Dataset) -> Splits:
+    """The examples; held out are the last training images."""
+
+    def examples(part: SortedSplit) -> Examples:
+        return Examples(
+            part.images, part.labels, dark=part.dark, place=part.place, dtype=settings.dtype
+        )
+
+    parts = sorted_splits(data, settings.data.validation)
+    return Splits(
+        train=examples(parts.train),
+        test=examples(parts.test),
+        validation=examples(parts.validation) if parts.validation else None,
+    )
+
+
+def factor_and_offset(settings: Settings, data: Dataset) -> tuple[float, float]:
+    """What pixels of 0 … 255 become for the network: factor · pixel - offset."""
+    if settings.data.scale == "unit":
+        return 1 / 255, 0.0
+    if settings.data.scale == "standard":
+        mean, std = data.pixel_mean_and_std
+        return 1 / std, mean / std
+    return 1.0, 0.0
+
+
+def updates_and_epochs(settings: Settings, data: Dataset) -> tuple[int, int]:
+    """The run's length in updates, and in epochs, a last part-epoch counting as one."""
+    training = settings.training
+    kept = len(data.train_images) - settings.data.validation
+    per_epoch = updates_per_epoch(kept, training.batch_size)
+    if training.epochs is not None:
+        return training.epochs * per_epoch, training.epochs
+    assert training.iterations is not None
+    return training.iterations, updates_per_epoch(training.iterations, per_epoch)
+
+
+def random_streams(seed: int) -> dict[str, np.random.Generator]:
+    """A generator for each purpose: what one draws never moves what another draws."""
+    purposes = ("weights", "batches")
+    seeds = np.random.SeedSequence(seed).spawn(len(purposes))
+    return {p: np.random.default_rng(s) for p, s in zip(purposes, seeds, strict=True)}
+
+
+def initial_params_of(settings: Settings, data: Dataset, rng: np.random.Generator) -> Params:
+    """The initial weights, those of all pixels."""
+    sizes = (data.pixels, *settings.network.hidden, data.classes)
+    init = settings.init
+    return initial_params(rng, sizes, scheme=init.scheme, scale=init.scale, dtype=settings.dtype)
+
+
+def build(settings: Settings, data: Dataset, params: Params) -> Network:
+    """The network with these weights, for the pixels in the order that `splits` hands them out."""
+    network = settings.network
+    factor, offset = factor_and_offset(settings, data)
+    return Network(
+        params | {"W1": params["W1"][data.order]},
+        activation=network.activation,
+        softmax_over=network.softmax_over,
+        loss=network.loss,
+        factor=factor,
+        offset=offset,
+    )
+
+
+def params_in_pixel_order(data: Dataset, network: Network) -> Params:
+    """The network's weights, for the pixels as they lie in an image."""
+    W1 = np.empty_like(network.params["W1"])
+    W1[data.order] = network.params["W1"]
+    return network.params | {"W1": W1}

@@ -1,0 +1,122 @@
+"""A long run's standing on disk, so that what is killed or switched off goes on from there."""
+
+import json
+import os
+import sys
+import time
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sgdprobe.nn import EpochMetrics, TrainingState
+from sgdprobe.nn.functions import Array
+
+# Seconds between two saves: what a crash can cost. Runs that are shorter leave no file.
+INTERVAL = 20.0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint and the epochs before it, of the run `run_id`."""
+
+    run_id: str
+    checkpoint: TrainingState
+    epochs: list[EpochMetrics]
+
+
+class CheckpointWriter:
+    """Keeps one run's standing in a file, now and then.
+
+    epochs : those that have ended; the run's own list, which grows.
+
+    The file is replaced as a whole, so that it is always a whole one. A disk that can't take it
+    is said once and stops no run.
+    """
+
+    def __init__(
+        self, file: Path, run_id: str, epochs: list[EpochMetrics], interval: float = INTERVAL
+    ) -> None:
+        self._file = file
+        self._run_id = run_id
+        self._epochs = epochs
+        self._interval = interval
+        self._saved = time.monotonic()
+        self._warned = False
+
+    def update(self, checkpoint: TrainingState) -> None:
+        """Save if the last time is long enough ago."""
+        if time.monotonic() - self._saved < self._interval:
+            return
+        try:
+            save(self._file, Checkpoint(self._run_id, checkpoint, self._epochs))
+        except OSError as error:
+            if not self._warned:
+                sys.stderr.write(f"{self._file} can't be written: {error.strerror}\n")
+            self._warned = True
+        self._saved = time.monotonic()
+
+    def remove(self) -> None:
+        """The run has ended: there is nothing to go on from."""
+        self._file.unlink(missing_ok=True)
+
+
+def save(file: Path, standing: Checkpoint) -> None:
+    """Write a standing. Raises OSError."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    at = standing.checkpoint
+    facts = {
+        "run_id": standing.run_id,
+        "epoch": at.epoch,
+        "begun": at.begun,
+        "rng_state": at.rng_state,
+        "epochs": [asdict(metrics) | {"losses": None} for metrics in standing.epochs],
+    }
+    earlier = [metrics.losses for metrics in standing.epochs]
+    draft = file.with_name(f"{file.name}.{os.getpid()}.new")
+    with draft.open("wb") as stream:
+        np.savez(
+            stream,
+            allow_pickle=False,
+            facts=np.array(json.dumps(facts)),
+            theta=at.theta,
+            losses=np.array(at.losses),
+            earlier=np.concatenate(earlier) if earlier else np.empty(0),
+        )
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(file)
+
+
+def restore(file: Path) -> Checkpoint | None:
+    """The standing in a file, or None where there is none, or none that can be read."""
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
+            facts = json.loads(str(content["facts"]))
+            epochs = _epochs(facts["epochs"], content["earlier"])
+            checkpoint = TrainingState(
+                facts["epoch"],
+                facts["begun"],
+                content["losses"].tolist(),
+                facts["rng_state"],
+                content["theta"],
+            )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        sys.stderr.write(f"{file} can't be read, so the run starts anew: {error}\n")
+        return None
+    return Checkpoint(facts["run_id"], checkpoint, epochs)
+
+
+def _epochs(recorded: Sequence[dict[str, Any]], losses: Array) -> list[EpochMetrics]:
+    epochs: list[EpochMetrics] = []
+    begun = 0
+    for facts in recorded:
+        metrics = EpochMetrics(**(facts | {"losses": losses[begun : facts["updates"]]}))
+        begun = metrics.updates
+        epochs.append(metrics)
+    return epochs

@@ -1,0 +1,154 @@
+"""Cheap checks on one batch before training, which say in plain words what looks wrong.
+
+They stop nothing: a network that can't learn is what some experiments are about.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sgdprobe.config.formatting import format_value
+from sgdprobe.config.settings import Settings
+from sgdprobe.nn import Network, symptoms
+from sgdprobe.nn.functions import Array, Labels
+
+# When a check speaks. The recipes that learn well stay far from all of them.
+MAX_SATURATED = 0.5  # share of a layer that is saturated or dead
+MAX_FIRST_LOSS_RATIO = 1.5  # times the loss of a guess
+MAX_GRADIENT_RATIO = 100.0  # times, between the gradients of two layers
+MAX_LOSS_INCREASE = 2.0  # times, by which the first update makes the loss larger
+
+PIXELS = {"unit": "0..1", "none": "0..255", "standard": "mean 0, deviation 1"}
+
+
+@dataclass(frozen=True)
+class PreflightWarning:
+    """What looks wrong: a name for tags and for counting, and a sentence."""
+
+    name: str
+    text: str
+
+
+def preflight(settings: Settings, network: Network, x: Array, t: Labels) -> list[PreflightWarning]:
+    """All that looks wrong on this batch, with the weights as they are.
+
+    Works on a copy of the network: no weight, buffer or random stream of the run is touched.
+    """
+    trial = Network(
+        network.params,
+        activation=settings.network.activation,
+        softmax_over=settings.network.softmax_over,
+        loss=settings.network.loss,
+        factor=network.factor,
+        offset=network.offset,
+    )
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        signs = symptoms(trial, x, t)
+        return [
+            *_layers(settings, trial, signs),
+            *_softmax(settings, trial, t),
+            *_first_loss(settings, trial, x, t),
+            *_gradients(trial, signs),
+            *_first_update(settings, trial, x, t),
+        ]
+
+
+def _layers(
+    settings: Settings, network: Network, signs: dict[str, float]
+) -> Iterator[PreflightWarning]:
+    """Layers that hardly let a gradient through. A healthy ReLU has no slope for half its pairs."""
+    sign, state = ("dead", "dead for every image") if _is_relu(settings) else ("saturated",) * 2
+    for k in range(1, network.depth):
+        share = signs[f"{sign}_{k}"]
+        if share > MAX_SATURATED:
+            W, init = network.params[f"W{k}"], settings.init
+            scale = (
+                format_value(init.scale) if init.scheme == "normal" else _short(float(np.std(W)))
+            )
+            given = f"pixels of {PIXELS[settings.data.scale]}" if k == 1 else f"{len(W)} inputs"
+            yield PreflightWarning(
+                f"{sign}_{k}",
+                f"layer {k}: {100 * share:.1f} % of units are {state} before the first update: "
+                f"weights of scale {scale} on {given}",
+            )
+
+
+def _is_relu(settings: Settings) -> bool:
+    return settings.network.activation == "relu"
+
+
+def _softmax(settings: Settings, network: Network, t: Labels) -> Iterator[PreflightWarning]:
+    """One softmax over several samples: even a perfect network shares its 1 among them."""
+    n = len(t)
+    if settings.network.softmax_over == "batch" and n > 1:
+        best = np.zeros((n, _classes(network)))
+        best[np.arange(n), t] = 1 / n
+        least = network.error.function(best, t)
+        log = f"ln {n} = " if settings.network.loss == "cross_entropy" else ""
+        yield PreflightWarning(
+            "batch_softmax",
+            f"softmax over the batch: the loss can't fall below {log}{least:.3f}",
+        )
+
+
+def _first_loss(
+    settings: Settings, network: Network, x: Array, t: Labels
+) -> Iterator[PreflightWarning]:
+    """A network that knows nothing should do no worse than one that prefers no class."""
+    classes = _classes(network)
+    shares = classes * len(t) if settings.network.softmax_over == "batch" else classes
+    guess = network.error.function(np.full((len(t), classes), 1 / shares), t)
+    loss = network.loss(x, t)
+    if not loss <= MAX_FIRST_LOSS_RATIO * guess:  # which is true of nan, too
+        yield PreflightWarning(
+            "first_loss", f"loss at the start is {loss:.1f}, a guess scores {guess:.3f}"
+        )
+
+
+def _classes(network: Network) -> int:
+    return len(network.params[f"b{network.depth}"])
+
+
+def _gradients(network: Network, signs: dict[str, float]) -> Iterator[PreflightWarning]:
+    """Gradients that get lost, or that grow without measure, on their way from layer to layer."""
+    norms = {k: signs[f"gradient_norm_{k}"] for k in range(1, network.depth + 1)}
+    least, most = min(norms, key=lambda k: norms[k]), max(norms, key=lambda k: norms[k])
+    if not all(map(math.isfinite, norms.values())):
+        return
+    if norms[most] == 0.0:
+        yield PreflightWarning("no_gradient", "no weight has a gradient: nothing can be learned")
+    elif norms[most] > MAX_GRADIENT_RATIO * norms[least]:
+        name, verb = (
+            ("vanishing_gradient", "vanishes")
+            if least < most
+            else ("exploding_gradient", "explodes")
+        )
+        first, last = max(least, most), min(least, most)
+        yield PreflightWarning(
+            name,
+            f"the gradient {verb} on its way back: its norm is {_short(norms[first])} at layer "
+            f"{first} and {_short(norms[last])} at layer {last}",
+        )
+
+
+def _first_update(
+    settings: Settings, network: Network, x: Array, t: Labels
+) -> Iterator[PreflightWarning]:
+    """A step so long that it leads uphill, on the very batch it was computed from."""
+    rate = settings.training.learning_rate
+    before, gradient = network.gradient(x, t)
+    network.theta -= gradient * np.array(rate, gradient.dtype)
+    after = network.loss(x, t)
+    # The comparison is written so that it is true of nan, too.
+    if math.isfinite(before) and not after <= MAX_LOSS_INCREASE * before:
+        yield PreflightWarning(
+            "learning_rate",
+            f"learning rate {format_value(rate)}: the first update raises the loss on its own "
+            f"batch from {_short(before)} to {_short(after)}",
+        )
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}"

@@ -1,0 +1,103 @@
+"""What is written down about a run, so that it can be repeated and every number compared."""
+
+import hashlib
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sgdprobe.config.settings import Settings
+from sgdprobe.data import Dataset
+from sgdprobe.nn import EpochMetrics
+from sgdprobe.nn.functions import Array
+from sgdprobe.provenance.environment import Environment
+from sgdprobe.run.build import factor_and_offset, random_streams, splits
+
+
+def weights_hash(params: Mapping[str, Array]) -> str:
+    """SHA-256 of all weights, with their names, types and shapes."""
+    sha = hashlib.sha256()
+    for name, values in params.items():
+        sha.update(f"{name} {values.dtype} {values.shape}\n".encode())
+        sha.update(np.ascontiguousarray(values).data)
+    return sha.hexdigest()
+
+
+def provenance(settings: Settings, data: Dataset, machine: Environment) -> dict[str, Any]:
+    """All that decides the numbers of a run, but for the source: known before its first update."""
+    root = settings.data.root
+    return {
+        "settings": settings.hashed(),
+        "data": {
+            "folder": None if root is None else str(Path(root).resolve()),
+            "files": dict(data.files),
+            "digest": data.digest,
+        },
+        "seen": _seen(settings, data),
+        "streams": {name: _stream(rng) for name, rng in random_streams(settings.seed).items()},
+        **machine.describe(),
+    }
+
+
+def numbers(
+    epochs: Sequence[EpochMetrics], weights: Mapping[str, str], seconds: float
+) -> dict[str, Any]:
+    """What came out: every metric in full, and hashes of what is too long to write down.
+
+    weights : hashes of the `initial` and the `final` weights, as far as the run came.
+    """
+    return {
+        "initial_weights": weights.get("initial"),
+        "epochs": [_epoch(metrics) for metrics in epochs],
+        "final_weights": weights.get("final"),
+        "seconds": seconds,
+        "peak_memory_bytes": _peak_memory(),
+    }
+
+
+def _epoch(metrics: EpochMetrics) -> dict[str, Any]:
+    return {
+        "epoch": metrics.epoch,
+        "updates": metrics.updates,
+        "loss": metrics.loss,
+        "train_accuracy": metrics.train_accuracy,
+        "test_accuracy": metrics.test_accuracy,
+        "validation_accuracy": metrics.validation_accuracy,
+        **{f"symptom/{name}": value for name, value in metrics.symptoms.items()},
+        "losses": hashlib.sha256(metrics.losses.tobytes()).hexdigest(),
+        "weights": metrics.weights,
+    }
+
+
+def _seen(settings: Settings, data: Dataset) -> dict[str, Any]:
+    """What training sees of the data: how many images, and how their bytes become x."""
+    parts = splits(settings, data)
+    factor, offset = factor_and_offset(settings, data)
+    return {
+        "factor": factor,
+        "offset": offset,
+        "dtype": parts.train.dtype,
+        "train": len(parts.train),
+        "test": len(parts.test),
+        "validation": len(parts.validation) if parts.validation else 0,
+    }
+
+
+def _stream(rng: np.random.Generator) -> dict[str, Any]:
+    """How a random stream derives from the seed, in NumPy's words."""
+    sequence = rng.bit_generator.seed_seq
+    assert isinstance(sequence, np.random.SeedSequence)
+    return {
+        "generator": type(rng.bit_generator).__name__,
+        "entropy": sequence.entropy,
+        "spawn_key": list(sequence.spawn_key),
+    }
+
+
+def _peak_memory() -> int:
+    """Of this process since it started, in bytes; Linux counts in KiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

@@ -1,0 +1,106 @@
+"""report.py as a process: the page of a sweep, its README and its table, and what it refuses."""
+
+import csv
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+AXES = ("init.scale=0.01,1", "training.learning_rate=0.1,0.5", "network.hidden=[50]")
+
+
+@pytest.fixture(scope="module")
+def uri(train: Callable[..., CompletedProcess[str]], new_store: Callable[[], str]) -> str:
+    """A store with one sweep: 2 × 2 cells."""
+    uri = new_store()
+    answer = train("-m", "sweep", *AXES, f"tracking.uri={uri}", "sweep.backend=sequential")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return uri
+
+
+@pytest.fixture(scope="module")
+def answers(
+    run_commands: Callable[..., list[CompletedProcess[str]]], project: Path, uri: str
+) -> Iterator[list[CompletedProcess[str]]]:
+    at = ("--uri", uri)
+    commands = [
+        ("last-sweep", *at),
+        ("sweep", "--study", "four-cells", *at),
+        ("last-sweep", "--study", "../four-cells", *at),
+        ("last", "--study", "four-cells", *at),
+        ("no such thing", *at),
+        ("last", *at),
+    ]
+    yield run_commands(commands, door="report.py")
+    shutil.rmtree(project / "experiments")  # or the tree is dirty for other tests
+
+
+def test_the_newest_sweep_is_reported_beside_the_store(
+    answers: list[CompletedProcess[str]], project: Path
+) -> None:
+    answer = answers[0]
+    assert (answer.returncode, answer.stderr) == (0, "")
+    page = Path(answer.stdout.strip())
+    assert page.is_relative_to(project / "mlruns" / "reports")
+    assert {"index.html", "README.md", "cells.csv"} <= {file.name for file in page.parent.iterdir()}
+
+
+def test_a_study_is_reported_in_experiments(
+    answers: list[CompletedProcess[str]], project: Path
+) -> None:
+    folder = project / "experiments" / "four-cells"
+    assert answers[1].stdout.split() == [str(folder / "index.html")]
+    with (folder / "cells.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["init.scale"], row["training.learning_rate"]) for row in rows] == [
+        ("0.01", "0.1"), ("0.01", "0.5"), ("1", "0.1"), ("1", "0.5"),
+    ]  # fmt: skip
+    best = max(float(row["test_accuracy"]) for row in rows)
+    readme = (folder / "README.md").read_text()
+    assert f"best: [{100 * best:.2f} %](cells.csv)" in readme
+    pictures = re.findall(r"\]\((\w+\.svg)\)", readme)
+    assert pictures == ["heat_map.svg", "learning_curves.svg", "saturation.svg"]
+    assert [name for name in pictures if not (folder / name).is_file()] == []
+    page = (folder / "index.html").read_text()
+    assert page.count("<img alt=") == len(pictures)
+    assert not re.findall(r'(?:src|href)="(?!#|data:|http://127\.0\.0\.1)[^"]*', page)
+
+
+def test_a_run_is_drawn_with_its_loss_at_every_update(answers: list[CompletedProcess[str]]) -> None:
+    answer = answers[5]
+    assert (answer.returncode, answer.stderr) == (0, "")
+    pictures = [Path(line) for line in answer.stdout.splitlines() if line.endswith(".png")]
+    assert [picture.name for picture in pictures] == [
+        "learning_curve.png", "loss_at_every_update.png",
+    ]  # fmt: skip
+    assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
+
+
+def test_the_same_store_gives_the_same_bytes(
+    answers: list[CompletedProcess[str]],
+    run_commands: Callable[..., list[CompletedProcess[str]]],
+    project: Path,
+    uri: str,
+) -> None:
+    folder = project / "experiments" / "four-cells"
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    run_commands([("sweep", "--study", "four-cells", "--uri", uri)], door="report.py")
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [
+        (2, "--study must be a folder's name; got '../four-cells'"),
+        (3, "--study four-cells is for a sweep or an experiment, not for last"),
+        (4, "no such thing: no such run; the newest are "),
+    ],
+)
+def test_refusals(answers: list[CompletedProcess[str]], number: int, line: str) -> None:
+    answer = answers[number]
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert line in answer.stderr
+    assert answer.stderr.count("\n") == 1

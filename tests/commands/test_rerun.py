@@ -1,0 +1,429 @@
+"""rerun.py: what is the same is found to be, what is not is found and explained."""
+
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import IN_TURN, client_of
+
+from sgdprobe.provenance.environment import VARIABLES
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+InTurn = Callable[..., list[CompletedProcess[str]]]
+Rerun = Callable[..., CompletedProcess[str]]
+Trained = tuple[list["Run"], list["Run"]]  # single runs, and those of sweeps
+
+UPDATE = "network.theta -= step"
+IMAGES = "train-images-idx3-ubyte"
+
+# What an x86-64 processor of 2008 would choose.
+OLD = {
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+}
+X86 = platform.machine() in ("x86_64", "AMD64") and sys.platform == "linux"
+# Sessions of many commands run pinned: bits=avx2 then needs no process of its own.
+PINNED = VARIABLES["avx2"] if X86 else {}
+
+SINGLE = [
+    ["notes"],
+    ["seed=123456789012345678901234567890", f"bits={'avx2' if X86 else 'native'}"],
+    ["training.sampling=permutation", "data.validation=100", "network.loss=mean_squared_error"],
+    ["data.scale=standard", "training.epochs=2", "training.iterations=null"],
+    ["training.gradient=numerical", "network.hidden=[2]", "training.iterations=2"],
+    ["training.learning_rate=1e30", "training.batch_size=600", "network.activation=identity"],
+]
+DIVERGES = "training.learning_rate=1e30"
+SWEEPS = {
+    1: [
+        "init=he,xavier",
+        "training.sampling=with_replacement,permutation",
+        "dtype=float32,float64",
+    ],
+    2: ["network.activation=relu,tanh,identity", "network.hidden=[],[30,20,10]"],
+}
+
+
+@pytest.fixture(scope="module")
+def store(new_store: Callable[[], str]) -> str:
+    return new_store()
+
+
+@pytest.fixture(scope="module")
+def trained(run_commands: InTurn, store: str, runs: "Callable[[str], list[Run]]") -> Trained:
+    """Six runs and two sweeps, of eight and of six, which make twenty, all in one store."""
+    sweeps = [["-m", *words, f"sweep.n_jobs={n}"] for n, words in SWEEPS.items()]
+    commands = [[*words, f"tracking.uri={store}"] for words in [*SINGLE, *sweeps]]
+    for answer in run_commands(commands, **PINNED):
+        assert answer.returncode == (DIVERGES in answer.args), answer
+    found = runs(store)
+    swept = [run for run in found if "sweep" in run.data.tags]
+    return [run for run in found if "sweep" not in run.data.tags], swept
+
+
+def words_of(answer: CompletedProcess[str]) -> list[str]:
+    return [word for word in answer.stdout.split() if word.rstrip(":") in VERDICTS]
+
+
+VERDICTS = ("IDENTICAL", "CLOSE", "DIFFERENT")
+
+
+def test_twenty_runs_of_different_settings_are_repeated_to_the_last_bit(
+    trained: Trained,
+    run_commands: InTurn,
+    project: Path,
+    store: str,
+    runs: "Callable[[str], list[Run]]",
+) -> None:
+    single, sweeps = trained
+    assert (len(single), len(sweeps)) == (6, 14)
+    ids = list(dict.fromkeys(run.data.tags["sweep"] for run in sweeps))
+    commands = [[run.info.run_id, "--uri", store] for run in single]
+    commands += [
+        ["--sweep", sweep, "--uri", store, "--n-jobs", str(n)]
+        for sweep, n in zip(ids, (2, 1), strict=True)
+    ]
+    answers = run_commands(commands, door=project / "src/rerun.py", **PINNED)
+    for answer in answers[:6]:
+        assert answer.returncode == 0, answer
+        assert words_of(answer) == ["IDENTICAL:"], answer.stdout
+    for answer, number in zip(answers[6:], (8, 6), strict=True):
+        assert answer.returncode == 0, answer
+        assert f"{number} IDENTICAL, 0 CLOSE, 0 DIFFERENT" in answer.stdout
+    repeats = {run.data.tags["rerun_of"]: run for run in runs(store) if "rerun_of" in run.data.tags}
+    for run in [*single, *sweeps]:
+        repeat = repeats[run.info.run_id]
+        assert repeat.data.metrics == run.data.metrics
+        assert repeat.info.status == run.info.status
+        assert repeat.data.tags["verdict"] == "IDENTICAL"
+        assert repeat.data.tags.get("sweep") not in ids, "it would count as one of the sweep's"
+
+
+def test_provenance_says_all_that_decides_the_numbers(
+    trained: Trained, artifacts: "Callable[[Run], Path]", project: Path
+) -> None:
+    single, swept = trained
+    deep = next(run for run in swept if run.data.params["network.hidden"] == "[30,20,10]")
+    for run, hidden in ((single[0], [50, 100]), (deep, [30, 20, 10])):
+        facts = json.loads((artifacts(run) / "provenance.json").read_text())
+        assert facts["settings"]["network.hidden"] == hidden
+        assert len(facts["data"]["files"]) == 4
+        scale = facts["settings"]["data.scale"]
+        assert facts["seen"]["factor"] == {"none": 1.0, "unit": 1 / 255}[scale]
+        assert len(facts["data"]["digest"]) == 64
+        assert facts["streams"]["batches"]["spawn_key"] == [1]
+        assert facts["blas"]["threads"] == 1
+        assert facts["git"] == {
+            "commit": run.data.tags["mlflow.source.git.commit"],
+            "dirty": "false",
+        }
+        assert facts["command"].startswith("python ")
+        assert "train.py" in facts["command"]
+        assert facts["packages"]["mlflow"]
+        for name in ("numpy", "python", "processor", "os", "libc", "simd", "lock"):
+            assert name in facts
+        assert set(facts["source"]["files"]) >= {"nn/training.py", "data/idx.py", "assembly.py"}
+        numbers = json.loads((artifacts(run) / "numbers.json").read_text())
+        assert len({e["weights"] for e in numbers["epochs"]} | {numbers["initial_weights"]}) > 3
+        assert numbers["epochs"][-1]["loss"] == run.data.metrics["loss"]
+        assert numbers["peak_memory_bytes"] > 1e7
+
+
+# Commands of doors in several copies of the project, one a line on stdin, in one process: MLflow
+# is imported once, the project's own modules by each.
+IN_COPIES = IN_TURN.replace(
+    "    out, err, code",
+    "    for name in [name for name in sys.modules if name.partition('.')[0] == 'sgdprobe']:\n"
+    "        del sys.modules[name]\n"
+    "    out, err, code",
+)
+
+
+@pytest.fixture(scope="module")
+def copy(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Make another machine's copy of the project: without its conf/, its store, its history."""
+
+    def make() -> Path:
+        root = tmp_path_factory.mktemp("copy")
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(project / "src", root / "src", ignore=ignored)
+        return root
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def rerun(elsewhere: Path, environment: dict[str, str], store: str) -> Rerun:
+    """Run `python src/rerun.py …` of a copy of the project in a process of its own."""
+
+    def run(project: Path, *words: str, **variables: str) -> CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(project / "src" / "rerun.py"), *words, "--uri", store],
+            cwd=elsewhere,
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert text.count(old) == 1, f"{file} has no {old!r}"
+    file.write_text(text.replace(old, new))
+
+
+def causes(answer: CompletedProcess[str]) -> list[str]:
+    """The causes listed, the first one first."""
+    lines = answer.stdout.partition("most likely first:\n")[2].splitlines()
+    return [line.split(". ", 1)[1] for line in lines if line[:4].strip().rstrip(".").isdigit()]
+
+
+@pytest.fixture(scope="module")
+def planted(
+    trained: Trained,
+    copy: Callable[[], Path],
+    digits: Path,
+    elsewhere: Path,
+    environment: dict[str, str],
+    artifacts: "Callable[[Run], Path]",
+    store: str,
+) -> dict[str, CompletedProcess[str]]:
+    """The repeats of one run with one change each, and of one run without any."""
+    run, other = trained[0][2], trained[0][3]
+    projects = {change: copy() for change in ("none", "code", "threads")}
+    training = projects["code"] / "src/sgdprobe/nn/training.py"
+    edit(training, UPDATE, "network.theta[:] = (network.theta / 3 - step / 3) * 3")
+    edit(projects["threads"] / "src/sgdprobe/provenance/environment.py", "limits=1", "limits=2")
+    moved = Path(shutil.copytree(digits, projects["none"] / "moved"))
+    flipped = Path(shutil.copytree(digits, projects["none"] / "flipped"))
+    images = bytearray((flipped / IMAGES).read_bytes())
+    images[16 + 784 * 5 + 300] ^= 0x80
+    (flipped / IMAGES).write_bytes(images)
+    settings = artifacts(other) / "settings.yaml"
+    edit(settings, "learning_rate: 0.1,", "learning_rate: 0.1001,")
+    repeat, flipped_root = run.info.run_id, ["--data-root", str(flipped)]
+    commands = {
+        "moved data": ("none", [repeat, "--data-root", str(moved)]),
+        "data, refused": ("none", [repeat, *flipped_root]),
+        "data": ("none", [repeat, *flipped_root, "--changed-data"]),
+        "setting": ("none", [other.info.run_id]),
+        "code": ("code", [repeat]),
+        "threads": ("threads", [repeat]),
+    }
+    lines = [
+        [str(projects[where] / "src/rerun.py"), *words, "--uri", store]
+        for where, words in commands.values()
+    ]
+    process = subprocess.run(
+        [sys.executable, "-c", IN_COPIES],
+        input="\n".join(map(json.dumps, lines)),
+        cwd=elsewhere,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    edit(settings, "learning_rate: 0.1001,", "learning_rate: 0.1,")
+    answers = map(json.loads, process.stdout.splitlines())
+    return {
+        name: CompletedProcess(line, *answer)
+        for name, line, answer in zip(commands, lines, answers, strict=True)
+    }
+
+
+Planted = dict[str, CompletedProcess[str]]
+
+
+def test_the_same_data_in_another_folder_changes_nothing(planted: Planted) -> None:
+    answer = planted["moved data"]
+    assert (answer.returncode, words_of(answer)) == (0, ["IDENTICAL:"]), answer
+
+
+def test_changed_data_is_refused_with_its_file_and_both_hashes(planted: Planted) -> None:
+    refused = planted["data, refused"]
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    pattern = rf"/flipped/{IMAGES} has the SHA-256 [0-9a-f]{{64}}, recorded is [0-9a-f]{{64}}\n$"
+    assert re.search(pattern, refused.stderr), refused.stderr
+
+
+def test_one_bit_of_the_data_is_found_and_blamed(planted: Planted) -> None:
+    answer = planted["data"]
+    assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
+    assert causes(answer)[0].startswith("data: ")
+    assert causes(answer)[1].startswith(f"data file {IMAGES}: ")
+
+
+def test_one_setting_is_found_and_blamed(planted: Planted) -> None:
+    answer = planted["setting"]
+    assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
+    assert causes(answer) == ["setting training.learning_rate: 0.1 recorded, 0.1001 repeated"]
+    assert "first at epoch 1, loss: " in answer.stdout
+
+
+def test_the_order_of_operations_in_the_code_is_found_and_blamed(planted: Planted) -> None:
+    answer = planted["code"]
+    assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
+    assert answer.stdout.startswith("the source differs from the record: nn/training.py;")
+    assert causes(answer)[0].startswith("source nn/training.py: ")
+    assert len(causes(answer)) == 1
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one core: BLAS has one thread anyhow")
+def test_two_threads_are_found_and_blamed(planted: Planted) -> None:
+    answer = planted["threads"]
+    assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
+    assert causes(answer) == ["BLAS threads: 1 recorded, 2 repeated"]
+
+
+@pytest.mark.skipif(not X86, reason="other kernels")
+def test_another_kernel_is_close_and_named(
+    trained: Trained, rerun: Rerun, copy: Callable[[], Path]
+) -> None:
+    answer = rerun(copy(), trained[0][2].info.run_id, **OLD)
+    assert (answer.returncode, words_of(answer)) == (0, ["CLOSE:"]), answer
+    assert causes(answer)[0].startswith("BLAS kernel: ")
+    assert causes(answer)[0].endswith("Nehalem repeated")
+    assert causes(answer)[1].startswith("NumPy's SIMD level: ")
+    assert "largest at epoch " in answer.stdout
+
+
+@pytest.mark.skipif(not X86, reason="other kernels")
+def test_pinned_bits_are_the_same_on_a_processor_that_would_choose_others(
+    trained: Trained, rerun: Rerun, project: Path
+) -> None:
+    run = trained[0][1]
+    assert run.data.params["bits"] == "avx2"
+    answer = rerun(project, run.info.run_id, **OLD)
+    assert (answer.returncode, words_of(answer)) == (0, ["IDENTICAL:"]), answer
+
+
+def test_bad_requests_are_refused_in_one_line_and_write_nothing(
+    trained: Trained,
+    run_commands: InTurn,
+    project: Path,
+    store: str,
+    runs: "Callable[[str], list[Run]]",
+    artifacts: "Callable[[Run], Path]",
+    digits: Path,
+) -> None:
+    from sgdprobe.provenance.processes import process_tags
+
+    run = trained[0][0]
+    client = client_of(store)
+    experiment = run.info.experiment_id
+    ours = {"source_hash": "x", **process_tags()}
+    foreign = client.create_run(experiment, run_name="foreign").info.run_id
+    client.set_terminated(foreign)
+    running = client.create_run(experiment, run_name="running", tags=ours).info.run_id
+    bare = client.create_run(experiment, run_name="bare", tags=ours).info.run_id
+    client.set_terminated(bare)
+    mistyped = run.info.run_id[:8] + "g" + run.info.run_id[9:]
+    cases = {
+        mistyped: f"{mistyped}: no such run; the nearest are {run.info.run_id[:12]} (",
+        foreign: f"{foreign} (foreign) was not recorded by sgdprobe",
+        running: f"{running} is still running",
+        bare: f"{bare} (bare) has no settings.yaml, no provenance.json, no numbers.json in ",
+        "--sweep=nosuch": "nosuch: no such sweep; the nearest are 20",
+        "--sweep=last --sample=0": "--sample must be an integer of at least 1, or null; got 0",
+    }
+    before = len(runs(store))
+    answers = run_commands(
+        [[*words.split(), "--uri", store] for words in cases], door=project / "src/rerun.py"
+    )
+    for answer, message in zip(answers, cases.values(), strict=True):
+        assert (answer.returncode, answer.stdout) == (2, ""), answer
+        assert answer.stderr.startswith(message), answer.stderr
+        assert answer.stderr.count("\n") == 1
+    assert len(runs(store)) == before
+
+
+@pytest.fixture
+def replace_settings(project: Path, tmp_path: Path) -> Path:
+    """A clone of the project with a change that is not committed, and a file git doesn't know."""
+    root = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(project), str(root)], check=True)
+    edit(
+        root / "src/sgdprobe/nn/training.py",
+        UPDATE,
+        "network.theta -= moved(step)",
+    )
+    (root / "src/sgdprobe/nn/moved.py").write_text("def moved(step):\n    return step * 1.5\n")
+    edit(
+        root / "src/sgdprobe/nn/training.py",
+        "from sgdprobe.nn.network import Network\n",
+        "from sgdprobe.nn.moved import moved\nfrom sgdprobe.nn.network import Network\n",
+    )
+    return root
+
+
+def test_the_recorded_source_is_repeated_and_leaves_nothing(
+    replace_settings: Path,
+    rerun: Rerun,
+    elsewhere: Path,
+    environment: dict[str, str],
+    store: str,
+) -> None:
+    git = ["git", "-C", str(replace_settings)]
+    door = [
+        sys.executable,
+        str(replace_settings / "src" / "train.py"),
+        "seed=77",
+        f"tracking.uri={store}",
+    ]
+    subprocess.run(door, cwd=elsewhere, env=environment, check=True, stdout=subprocess.DEVNULL)
+    for words in (["checkout", "-q", "."], ["clean", "-qfd"]):
+        subprocess.run([*git, *words], check=True)
+    answer = rerun(replace_settings, "last", "--at-recorded-commit")
+    assert (answer.returncode, words_of(answer)) == (0, ["IDENTICAL:"]), answer
+    assert "the source differs" not in answer.stdout
+    nothing_left(replace_settings, environment)
+
+
+def nothing_left(root: Path, environment: dict[str, str]) -> None:
+    git = ["git", "-C", str(root)]
+    listed = subprocess.run([*git, "worktree", "list"], check=True, capture_output=True, text=True)
+    assert listed.stdout.count("\n") == 1, listed.stdout
+    assert not list(Path(environment["TMPDIR"]).glob("sgdprobe-*/"))
+    status = subprocess.run([*git, "status", "--porcelain"], check=True, capture_output=True)
+    assert status.stdout == b""
+
+
+def test_an_interrupted_repeat_of_recorded_source_leaves_nothing(
+    trained: Trained,
+    project: Path,
+    environment: dict[str, str],
+    store: str,
+) -> None:
+    door = str(project / "src" / "rerun.py")
+    process = subprocess.Popen(
+        [sys.executable, door, trained[0][1].info.run_id, "--at-recorded-commit", "--uri", store],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 60
+    while not list(Path(environment["TMPDIR"]).glob("sgdprobe-*/worktree/src/rerun.py")):
+        assert process.poll() is None, "it ended before it could be interrupted"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 128 + signal.SIGINT
+    nothing_left(project, environment)

@@ -1,0 +1,196 @@
+"""Composition: conf/ says what the code's defaults say; a sweep composes as Hydra does."""
+
+import shlex
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+
+from sgdprobe.config.arguments import check_keys
+from sgdprobe.config.compose import Composer, list_groups_without_copies, plain
+from sgdprobe.config.settings import Settings
+from sgdprobe.errors import SettingsError
+from sgdprobe.paths import CONF
+
+CHOICES = [
+    f"{group.name}={file.stem}"
+    for group in sorted(CONF.iterdir())
+    if group.is_dir()
+    for file in sorted(group.glob("*.yaml"))
+]
+
+
+@pytest.fixture(scope="module")
+def composer() -> Iterator[Composer]:
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        yield Composer(GlobalHydra.instance().config_loader(), words=["hydra.mode=MULTIRUN"])
+
+
+def by_hydra(words: list[str]) -> Settings:
+    return Settings.from_dict(plain(compose("config", words, return_hydra_config=True)))
+
+
+@pytest.mark.usefixtures("composer")
+def test_conf_and_code_have_the_same_defaults() -> None:
+    composed = plain(compose("config"))
+    assert Settings.from_dict(composed) == Settings()
+    written = {
+        f"{block}.{name}" if isinstance(values, dict) else block
+        for block, values in composed.items()
+        for name in (values if isinstance(values, dict) else [""])
+    }
+    assert written == set(Settings().flat()), "conf/ must show every setting, and no other"
+
+
+@pytest.mark.usefixtures("composer")
+@pytest.mark.parametrize("word", CHOICES)
+def test_every_choice_of_every_group_is_accepted(word: str) -> None:
+    group, _, name = word.partition("=")
+    settings = by_hydra([word])
+    if group == "experiment":
+        return
+    written = yaml.safe_load((CONF / group / f"{name}.yaml").read_text())
+    for key, value in written.items():
+        if key != "defaults":
+            composed = settings.flat()[f"{group}.{key}"]
+            assert composed == (tuple(value) if isinstance(value, list) else value), key
+
+
+@pytest.mark.usefixtures("composer")
+@pytest.mark.parametrize(
+    ("recipe", "differences"),
+    [
+        (
+            "notes",
+            {
+                "dtype": "float64",
+                "data.scale": "none",
+                "network.hidden": (50, 100),
+                "network.softmax_over": "batch",
+                "init.scale": 1.0,
+                "training.learning_rate": 0.01,
+            },
+        ),
+        ("book", {}),
+    ],
+)
+def test_recipe_is_the_program_it_is_named_after(recipe: str, differences: object) -> None:
+    flat, defaults = by_hydra([f"experiment={recipe}"]).flat(), Settings().flat()
+    assert {k: v for k, v in flat.items() if v != defaults[k]} == differences
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "seed=3",
+        "experiment=notes",
+        "experiment=notes init.scale=0.1 network.hidden=[5]",
+        "init.scale=0.1 experiment=notes",  # a value wins over a recipe, wherever it stands
+        "experiment=sweep dtype=float64",
+        "network=deep init=he training.learning_rate=1",
+        "network.hidden=[7,8] network=deep",
+        "seed=1 seed=2",
+        "++seed=4",
+        "seed=4 ++seed=5",
+        "init.scale=${training.learning_rate} training.learning_rate=0.3",
+        "training.learning_rate=0.3 init.scale=${training.learning_rate}",
+        "training.iterations=null training.epochs=2",
+        "'tracking.experiment=\"a, b\"'",
+        "tracking.experiment=null",
+        "network.hidden=[]",
+        "init.scale=1e-3",
+    ],
+)
+def test_composed_once_is_what_hydra_composes_each_time(composer: Composer, words: str) -> None:
+    overrides = shlex.split(words)
+    settings, _ = composer.job(overrides)
+    assert settings == by_hydra(overrides)
+
+
+def test_one_job_does_not_leak_into_the_next(composer: Composer) -> None:
+    first, recipe = composer.job(["experiment=notes", "init.scale=7", "network.hidden=[1]"])
+    second, _ = composer.job(["experiment=notes"])
+    assert recipe == "notes"
+    assert first.init.scale == 7.0
+    assert second == by_hydra(["experiment=notes"])
+
+
+def test_jobs_that_share_their_keys_have_their_own_values(composer: Composer) -> None:
+    words = [
+        ["experiment=notes", f"seed={seed}", f"network.hidden={hidden}"]
+        for seed, hidden in ((1, "[50,100]"), (2, "[7]"), (3, "[]"), (1, "[50,100]"))
+    ]
+    jobs = [composer.job(each)[0] for each in words]
+    assert [(job.seed, job.network.hidden) for job in jobs] == [
+        (1, (50, 100)),
+        (2, (7,)),
+        (3, ()),
+        (1, (50, 100)),
+    ]
+    assert jobs == [by_hydra(each) for each in words]
+
+
+def test_recipe_of_a_job(composer: Composer) -> None:
+    assert [composer.job(words)[1] for words in ([], ["experiment=book"])] == [None, "book"]
+
+
+def test_known_recipes_are_those_of_a_single_run(composer: Composer) -> None:
+    known = composer.recipes()
+    assert known["notes"] == by_hydra(["experiment=notes"])
+    assert {"notes", "book"} <= set(known)
+    assert "sweep" not in known
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seed=1", "init.scale=0.1,0.2", "network.hidden=[50],[50,100]", "seed=range(0,10)"],
+        ["++seed=1", "network=deep", "experiment=notes", "+experiment=notes"],
+        ["hydra.verbose=true", "hydra/launcher=basic"],
+    ],
+)
+def test_keys_that_are_settings_groups_or_hydras(words: list[str]) -> None:
+    check_keys(words)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("foo=1", "foo=1: no such setting; there are seed, dtype"),
+        ("+foo=1,2", "foo=1,2: no such setting"),
+        ("++network.foo=1", "network.foo=1: no such setting; there are network.hidden"),
+        ("seed.foo=1", "seed.foo=1: no such setting"),
+        ("~seed=0", "~seed=0: a setting can't be removed"),
+        ("~seed", "~seed: a setting can't be removed"),
+        ("~network.hidden", "~network.hidden: a setting can't be removed"),
+        ("~network", "~network"),
+        ("seed=[1", "seed=[1: not KEY=VALUE in Hydra's grammar"),
+        ("seed=1=2", "seed=1=2: not KEY=VALUE in Hydra's grammar"),
+    ],
+)
+def test_keys_that_are_not(word: str, message: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        check_keys([word])
+    assert message in str(refusal.value)
+
+
+@pytest.mark.usefixtures("composer")
+def test_groups_are_listed_as_hydra_lists_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def listed() -> dict[tuple[str, ObjectType], list[str]]:
+        loader = GlobalHydra.instance().config_loader()
+        return {
+            (group, kind): loader.get_group_options(group, kind)
+            for group in ("", "hydra", "hydra/launcher", "experiment", "network", "nowhere")
+            for kind in (ObjectType.CONFIG, ObjectType.GROUP)
+        }
+
+    monkeypatch.setattr(ConfigLoaderImpl, "get_group_options", ConfigLoaderImpl.get_group_options)
+    before = listed()
+    assert "notes" in before["experiment", ObjectType.CONFIG]
+    list_groups_without_copies()
+    assert listed() == before

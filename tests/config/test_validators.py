@@ -1,0 +1,92 @@
+"""What each kind of setting accepts, in which type it comes out, and what it refuses."""
+
+import math
+from typing import Any
+
+import pytest
+
+from sgdprobe.config.validators import (
+    Bool,
+    Choice,
+    LayerWidths,
+    NJobs,
+    NonEmptyStr,
+    Nullable,
+    Number,
+    Validator,
+)
+
+COUNT = Number(int, least=1)
+RATE = Number(float, above=0)
+SCALE = Number(float, least=0)
+WORD = Choice(("unit", "none"))
+
+
+@pytest.mark.parametrize(
+    ("check", "value", "comes_out"),
+    [
+        (COUNT, 1, 1),
+        (COUNT, 10**30, 10**30),
+        (RATE, 1, 1.0),  # a whole number is a number: the same 1.0 as if it were typed so
+        (RATE, 5e-324, 5e-324),
+        (RATE, 1.7e308, 1.7e308),
+        (SCALE, 0, 0.0),
+        (SCALE, -0.0, 0.0),
+        (WORD, "none", "none"),
+        (NonEmptyStr(), " a b ", " a b "),
+        (Bool(), False, False),
+        (LayerWidths(), [], ()),  # no hidden layer: softmax regression
+        (LayerWidths(), [50, 100], (50, 100)),
+        (LayerWidths(), (1,), (1,)),
+        (NJobs(), -1, -1),
+        (NJobs(), 3, 3),
+        (Nullable(COUNT), None, None),
+        (Nullable(COUNT), 7, 7),
+    ],
+)
+def test_accepted(check: Validator, value: Any, comes_out: Any) -> None:
+    result = check(value)
+    assert result == comes_out
+    assert type(result) is type(comes_out)
+
+
+@pytest.mark.parametrize(
+    ("check", "values"),
+    [
+        (COUNT, [0, -1, 1.0, 1.5, True, "1", None, [1], math.inf]),
+        (RATE, [0, 0.0, -0.1, math.nan, math.inf, -math.inf, 10**400, True, "0.1", None, 1j]),
+        (SCALE, [-1e-300, math.nan, math.inf, False, "0"]),
+        (WORD, ["", "Unit", "unit ", None, 1, ["unit"], {"unit": 1}]),
+        (NonEmptyStr(), ["", "  ", None, 5, ["a"]]),
+        (Bool(), [0, 1, "true", None]),
+        (LayerWidths(), [5, "50", None, [0], [50, -1], [1.0], [True], [[50]], {50: 100}]),
+        (NJobs(), [0, 1.5, True, None, "1"]),
+        (Nullable(COUNT), [0, "null", False]),
+    ],
+    ids=lambda item: type(item).__name__ if not isinstance(item, list) else "",
+)
+def test_refused(check: Validator, values: list[Any]) -> None:
+    accepted = []
+    for value in values:
+        try:
+            accepted.append((value, check(value)))
+        except ValueError:
+            continue
+    assert accepted == [], "accepted, (value, what came out)"
+
+
+@pytest.mark.parametrize(
+    ("check", "sentence_end"),
+    [
+        (COUNT, "an integer of at least 1"),
+        (Number(int), "an integer"),
+        (RATE, "a finite number above 0"),
+        (SCALE, "a finite number of at least 0"),
+        (WORD, "one of unit, none"),
+        (Bool(), "true or false"),
+        (Nullable(RATE), "a finite number above 0, or null"),
+        (Nullable(NonEmptyStr("a folder")), "a folder, or null"),
+    ],
+)
+def test_says_what_it_expects(check: Validator, sentence_end: str) -> None:
+    assert check.expects == sentence_end

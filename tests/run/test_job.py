@@ -1,0 +1,225 @@
+"""One run: the same numbers every time, its length, and how it ends when it can't go on."""
+
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess, Popen
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+Points = dict[str, list[tuple[int, float]]]
+
+# The defaults of these tests are batches of 128 of 600 images, so 5 updates an epoch, and 12
+# updates: epochs of 5, 5 and 2.
+COMMANDS = {
+    "again": "notes",
+    "other seed": "notes seed=1",
+    "epochs": "training.iterations=null training.epochs=2",
+    "no hidden layer": "network.hidden=[] training.iterations=10",
+    "one batch an epoch": "training.batch_size=600 training.iterations=2",
+    "permutation": "training.sampling=permutation training.iterations=11",
+    "validation": "data.validation=100 training.batch_size=100 training.iterations=6",
+    # Each epoch is one update. The first one throws the weights so far that the second pass
+    # overflows.
+    "diverging": "network.activation=relu training.learning_rate=1e30 training.batch_size=600",
+    "infinite from the start": "init.scale=1e300",
+}
+
+
+@dataclass(frozen=True)
+class Played:
+    """A command's answer, and what it recorded."""
+
+    answer: CompletedProcess[str]
+    run: "Run"
+    points: Points
+    artifacts: Path
+
+    def steps(self, metric: str) -> list[int]:
+        return [step for step, _ in self.points[metric]]
+
+
+@pytest.fixture(scope="module")
+def played(
+    run_commands: Callable[..., list[CompletedProcess[str]]],
+    runs: "Callable[[str], list[Run]]",
+    points: "Callable[[str, Run], Points]",
+    artifacts: "Callable[[Run], Path]",
+    new_store: Callable[[], str],
+) -> dict[str, Played]:
+    uri = new_store()
+    answers = run_commands([line.split() for line in COMMANDS.values()], MLFLOW_TRACKING_URI=uri)
+    recorded = {run.info.run_id: run for run in runs(uri)}
+    result = {}
+    for name, answer in zip(COMMANDS, answers, strict=True):
+        (run,) = [run for run_id, run in recorded.items() if run_id in answer.stdout]
+        result[name] = Played(answer, run, points(uri, run), artifacts(run))
+    return result
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    with np.load(folder / "weights.npz") as content:
+        return dict(content)
+
+
+def test_the_same_command_twice_gives_the_same_bits(
+    played: dict[str, Played],
+    recorded: "tuple[CompletedProcess[str], Run]",
+    project: Path,
+    points: "Callable[[str, Run], Points]",
+    artifacts: "Callable[[Run], Path]",
+) -> None:
+    _, first = recorded
+    again = played["again"]
+    assert points(f"sqlite:///{project / 'mlflow.db'}", first) == again.points
+    one, two = weights(artifacts(first)), weights(again.artifacts)
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+def test_another_seed_gives_other_weights(played: dict[str, Played]) -> None:
+    one, two = weights(played["again"].artifacts), weights(played["other seed"].artifacts)
+    assert not np.array_equal(one["W1"], two["W1"])
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs"),
+    [
+        ("again", [1, 2, 3]),  # 12 updates: the third epoch is a part of one
+        ("epochs", [1, 2]),
+        ("no hidden layer", [1, 2]),  # 10 updates end with the second epoch
+        ("one batch an epoch", [1, 2]),
+        ("permutation", [1, 2, 3]),
+        ("validation", [1, 2]),  # 500 images are left, 5 batches of 100
+    ],
+)
+def test_length(played: dict[str, Played], name: str, epochs: Sequence[int]) -> None:
+    one = played[name]
+    assert (one.answer.returncode, one.answer.stderr) == (0, "")
+    assert one.run.info.status == "FINISHED"
+    assert {metric: one.steps(metric) for metric in one.points} == dict.fromkeys(one.points, epochs)
+    assert [f"epoch {n}/{len(epochs)}  " in one.answer.stdout for n in epochs] == [True] * len(
+        epochs
+    )
+
+
+def test_validation_accuracy_only_where_images_are_held_out(played: dict[str, Played]) -> None:
+    with_it = {name for name, one in played.items() if "validation_accuracy" in one.points}
+    assert with_it == {"validation"}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "epochs"),
+    [
+        ("diverging", "DivergedError: the loss became nan at update 2, in epoch 2", [1]),
+        (
+            "infinite from the start",
+            "DivergedError: the loss became nan at update 1, in epoch 1",
+            [],
+        ),
+    ],
+)
+def test_a_run_that_diverges(
+    played: dict[str, Played], name: str, reason: str, epochs: list[int]
+) -> None:
+    one = played[name]
+    assert one.run.info.status == "FAILED"
+    assert one.run.data.tags["failure"] == reason
+    assert one.answer.returncode == 1
+    assert f"{reason}\n" in one.answer.stdout
+    kept = [one.steps(metric) for metric in ("loss", "test_accuracy") if metric in one.points]
+    assert kept == [epochs, epochs] if epochs else kept == []
+    trace = (one.artifacts / "traceback.txt").read_text()
+    assert trace.startswith("Traceback")
+    assert reason.partition(" ")[2] in trace
+    assert not (one.artifacts / "weights.npz").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "diverging",  # its weights are still finite after an epoch, but their products are not
+        "infinite from the start",
+    ],
+)
+def test_a_run_that_diverges_leaves_no_noise(played: dict[str, Played], name: str) -> None:
+    # NumPy's warnings of overflow on the way there would say less than the reason does.
+    assert played[name].answer.stderr == ""
+
+
+ENDLESS = ("training.iterations=1000000", "tracking.experiment=endless")
+
+
+@pytest.fixture(scope="module")
+def stopped(
+    start: Callable[..., Popen[str]],
+    train: Callable[..., CompletedProcess[str]],
+    runs: "Callable[[str], list[Run]]",
+    new_store: Callable[[], str],
+) -> tuple[dict[str, tuple[CompletedProcess[str], "Run"]], dict[str, str]]:
+    """Three endless runs, each stopped by its signal; and their states before the last one is.
+
+    While that goes on, a short command is typed.
+    """
+    uri = new_store()
+    kinds = {"SIGKILL": signal.SIGKILL, "SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
+    processes = {
+        name: start(*ENDLESS, f"seed={seed}", MLFLOW_TRACKING_URI=uri)
+        for seed, name in enumerate(kinds)
+    }
+    for name, process in processes.items():
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("epoch"), name
+    answers = {}
+
+    def stop(name: str) -> None:
+        processes[name].send_signal(kinds[name])
+        out, err = processes[name].communicate(timeout=60)
+        answers[name] = CompletedProcess(processes[name].args, processes[name].returncode, out, err)
+
+    def by_seed() -> dict[str, "Run"]:
+        return {run.data.tags["seed"]: run for run in runs(uri)}
+
+    stop("SIGKILL")
+    stop("SIGINT")
+    next_one = train("seed=9", "tracking.experiment=endless", MLFLOW_TRACKING_URI=uri)
+    assert next_one.returncode == 0, next_one.stderr
+    between = {seed: run.info.status for seed, run in by_seed().items()}
+    stop("SIGTERM")
+    found = by_seed()
+    ends = {name: (answers[name], found[str(seed)]) for seed, name in enumerate(kinds)}
+    return ends, between
+
+
+Stopped = tuple[dict[str, tuple[CompletedProcess[str], "Run"]], dict[str, str]]
+
+
+def test_the_next_command_marks_what_was_killed_and_leaves_what_lives(stopped: Stopped) -> None:
+    _, between = stopped
+    assert between == {"0": "KILLED", "1": "KILLED", "2": "RUNNING", "9": "FINISHED"}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("SIGINT", 128 + signal.SIGINT), ("SIGTERM", 128 + signal.SIGTERM)]
+)
+def test_a_run_that_is_stopped_says_so_itself(stopped: Stopped, name: str, code: int) -> None:
+    answer, run = stopped[0][name]
+    assert run.info.status == "KILLED"
+    assert run.info.end_time is not None
+    assert run.data.tags["failure"]
+    assert answer.returncode == code
+    assert "Traceback" not in answer.stderr
+    assert answer.stderr.count("\n") <= 1
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
+def test_what_was_recorded_before_stays(stopped: Stopped, name: str) -> None:
+    _, run = stopped[0][name]
+    assert {"loss", "train_accuracy", "test_accuracy"} <= set(run.data.metrics)
