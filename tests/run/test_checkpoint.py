@@ -105,7 +105,7 @@ def test_a_disk_that_takes_no_checkpoint_is_said_once_and_stops_nothing(
 # The door, saving after every update.
 OFTEN = (
     "import runpy, sys; sys.path.insert(0, sys.argv[1] + '/src'); sys.argv = sys.argv[2:]\n"
-    "import sgdprobe.checkpoint as c; c.Checkpointer.__init__.__defaults__ = (0.0,)\n"
+    "import sgdprobe.run.checkpoint as c; c.CheckpointWriter.__init__.__defaults__ = (0.0,)\n"
     "runpy.run_path(sys.argv[0], run_name='__main__')"
 )
 
