@@ -1,5 +1,6 @@
 """One run: the same numbers every time, its length, and how it ends when it can't go on."""
 
+import json
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -108,6 +109,30 @@ def test_length(played: dict[str, Played], name: str, epochs: Sequence[int]) -> 
     assert [f"epoch {n}/{len(epochs)}  " in one.answer.stdout for n in epochs] == [True] * len(
         epochs
     )
+
+
+def test_diagnostics_are_those_of_the_recorded_losses_and_accuracy(
+    played: dict[str, Played],
+) -> None:
+    run, folder = played["again"].run, played["again"].artifacts
+    with np.load(folder / "losses.npz") as content:
+        assert float(run.data.tags["diagnostic.first_loss"]) == content["loss"][0]
+    counts = np.array(json.loads((folder / "diagnostics.json").read_text())["confusion_matrix"])
+    assert counts.shape == (10, 10)
+    assert counts.sum() == 200
+    assert np.trace(counts) / 200 == run.data.metrics["test_accuracy"]
+    never = " ".join(map(str, np.flatnonzero(counts.sum(axis=0) == 0))) or "none"
+    assert run.data.tags["diagnostic.never_predicted"] == never
+
+
+def test_a_run_that_diverges_has_the_diagnostics_of_its_start(played: dict[str, Played]) -> None:
+    tags = played["diverging"].run.data.tags
+    assert float(tags["diagnostic.first_loss"]) > 0
+    assert "diagnostic.never_predicted" not in tags
+    assert not any(
+        t.startswith("diagnostic.") for t in played["infinite from the start"].run.data.tags
+    )
+    assert not (played["diverging"].artifacts / "diagnostics.json").exists()
 
 
 def test_validation_accuracy_only_where_images_are_held_out(played: dict[str, Played]) -> None:

@@ -25,7 +25,13 @@ from sgdprobe.run.build import (
 )
 from sgdprobe.run.checkpoint import Checkpoint, CheckpointWriter, restore
 from sgdprobe.run.preflight import PreflightWarning, preflight
-from sgdprobe.run.record import numbers, provenance, weights_hash
+from sgdprobe.run.record import (
+    confusion_matrix,
+    diagnostic_tags,
+    numbers,
+    provenance,
+    weights_hash,
+)
 
 if TYPE_CHECKING:
     from sgdprobe.tracking import RunRecorder, Store
@@ -210,6 +216,7 @@ def _train(
     """Train, recording as it goes; `epochs` grows."""
     started = time.perf_counter()
     hashes = {"initial": weights_hash(parts.first)}
+    confusion = None
 
     def after_update(checkpoint: TrainingState) -> None:
         saver.update(checkpoint)
@@ -223,7 +230,10 @@ def _train(
         last = params_in_pixel_order(parts.data, parts.network)
         hashes["final"] = weights_hash(last)
         recorder.arrays("weights.npz", last)
+        confusion = confusion_matrix(parts.network, parts.examples.test, parts.data.classes)
+        recorder.json("diagnostics.json", {"confusion_matrix": confusion.tolist()})
     finally:
+        recorder.tags(diagnostic_tags(epochs, confusion))
         recorder.json("numbers.json", numbers(epochs, hashes, time.perf_counter() - started))
         if epochs:
             recorder.arrays("losses.npz", {"loss": np.concatenate([m.losses for m in epochs])})

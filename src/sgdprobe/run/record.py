@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
-from sgdprobe.nn import EpochMetrics
+from sgdprobe.nn import EpochMetrics, Examples, Network
 from sgdprobe.nn.functions import Array
 from sgdprobe.provenance.environment import Environment
 from sgdprobe.run.build import factor_and_offset, random_streams, splits
@@ -56,6 +57,32 @@ def numbers(
         "seconds": seconds,
         "peak_memory_bytes": _peak_memory(),
     }
+
+
+def confusion_matrix(network: Network, examples: Examples, classes: int) -> NDArray[np.intp]:
+    """Count examples by true class (rows) and predicted class (columns) : (classes, classes)."""
+    counts = np.zeros((classes, classes), np.intp)
+    with np.errstate(over="ignore", invalid="ignore"):  # large weights may overflow
+        for x, t in examples.chunks():
+            np.add.at(counts, (t, network.scores(x).argmax(axis=1)), 1)
+    return counts
+
+
+def diagnostic_tags(
+    epochs: Sequence[EpochMetrics], confusion: NDArray[np.intp] | None
+) -> dict[str, str]:
+    """Return the tags that say how a run began and ended, as far as it came.
+
+    `diagnostic.first_loss` is the loss of the first batch before any update, in full precision.
+    `diagnostic.never_predicted` lists the classes that no test image is given to, or is "none".
+    """
+    tags = {}
+    if epochs:
+        tags["diagnostic.first_loss"] = repr(float(epochs[0].losses[0]))
+    if confusion is not None:
+        classes = np.flatnonzero(confusion.sum(axis=0) == 0)
+        tags["diagnostic.never_predicted"] = " ".join(map(str, classes)) or "none"
+    return tags
 
 
 def _epoch(metrics: EpochMetrics) -> dict[str, Any]:

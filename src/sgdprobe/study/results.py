@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sgdprobe.run.build import load_data
 from sgdprobe.study.design import Cell, Design
-from sgdprobe.study.diagnostics import FinalDiagnostics, diagnostics_of
+from sgdprobe.study.diagnostics import FinalDiagnostics, final_diagnostics
 from sgdprobe.study.factors import Factor
 from sgdprobe.study.spec import StudySpec
 
@@ -82,15 +82,13 @@ def load_results(
     from sgdprobe.tracking import recorded_evidence
 
     runs = list(design.runs())
-    cells = set(design.near_corners())
-    near = [run for run in runs if run[0] in cells]
+    near = set(design.near_corners())
     evidence = recorded_evidence(design.base.tracking.uri, [results[run] for run in runs])
-    signs = diagnostics_of([design.settings(*run) for run in near], [results[run] for run in near])
     return StudyResults(
         request,
         design,
         left_out,
         results,
         dict(zip(runs, evidence, strict=True)),
-        dict(zip(near, signs, strict=True)),
+        {run: final_diagnostics(results[run].tags) for run in runs if run[0] in near},
     )

@@ -4,14 +4,14 @@ A database is asked directly: MLflow's own search and histories take a minute fo
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from sgdprobe.errors import MissingStore
 from sgdprobe.provenance.source import source_hash
-from sgdprobe.tracking.results import diverged, last_metrics, select
+from sgdprobe.tracking.results import diverged, group_by_run, last_metrics, select
 from sgdprobe.tracking.store import connect, is_database, run_url, store_errors, store_uri
 
 PAGE = 1000
@@ -28,6 +28,10 @@ SERIES = """
     SELECT run_uuid, key, value FROM metrics
     WHERE run_uuid IN :values AND (key = 'test_accuracy' OR key LIKE 'symptom/%') ORDER BY step
 """
+DIAGNOSTICS = """
+    SELECT run_uuid, key, value FROM tags
+    WHERE run_uuid IN :values AND key LIKE 'diagnostic.%'
+"""
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,14 @@ class Result:
     """A run that has its result: FINISHED, or diverged, which is a result too.
 
     page : the address that shows it in MLflow; metrics : the last recorded value of each.
+    tags : its diagnostics, `diagnostic.first_loss` and `diagnostic.never_predicted`.
     """
 
     run_id: str
     page: str
     diverged: bool
     metrics: Mapping[str, float]
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,10 +76,12 @@ def recorded_results(uri: str | None, keys: Collection[str]) -> dict[str, Result
 
 def _asked(uri: str, keys: Collection[str]) -> Iterator[tuple[str, Result]]:
     rows = [row for row in select(uri, ENDED, sorted(set(keys))) if _is_result(row[3], row[4])]
-    metrics = last_metrics(uri, sorted({row[1] for row in rows}))
+    run_ids = sorted({row[1] for row in rows})
+    metrics = last_metrics(uri, run_ids)
+    tags = group_by_run(select(uri, DIAGNOSTICS, run_ids))
     for key, run_id, experiment, status, failure in rows:
         page = run_url(uri, str(experiment), run_id)
-        yield key, Result(run_id, page, diverged(status, failure), metrics[run_id])
+        yield key, Result(run_id, page, diverged(status, failure), metrics[run_id], tags[run_id])
 
 
 def _searched(
@@ -84,7 +92,9 @@ def _searched(
         if tags["key"] in keys and _is_result(info.status, tags.get("failure")):
             failed = diverged(info.status, tags.get("failure"))
             page = run_url(uri, info.experiment_id, info.run_id)
-            yield tags["key"], Result(info.run_id, page, failed, dict(run.data.metrics))
+            diagnostics = {k: v for k, v in tags.items() if k.startswith("diagnostic.")}
+            metrics = dict(run.data.metrics)
+            yield tags["key"], Result(info.run_id, page, failed, metrics, diagnostics)
 
 
 def _is_result(status: str, failure: str | None) -> bool:
