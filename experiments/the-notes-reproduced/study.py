@@ -28,7 +28,6 @@ from sgdprobe.config.compose import composer  # noqa: E402
 from sgdprobe.config.settings import Settings  # noqa: E402
 from sgdprobe.reports.plotting import BLACK, BLUE, ORANGE  # noqa: E402
 from sgdprobe.run.build import load_data  # noqa: E402
-from sgdprobe.study.design import replace_settings  # noqa: E402
 from sgdprobe.sweep.plan import Plan  # noqa: E402
 
 CLAIM = 0.7012
@@ -77,7 +76,7 @@ def all_settings() -> dict[tuple[str, int], Settings]:
     with composer() as compose:
         for reading in READINGS:
             base, _ = compose.job([f"experiment={reading.recipe}", *reading.changes])
-            base = replace_settings(base, {"tracking.experiment": HERE.name})
+            base = base.replace({"tracking.experiment": HERE.name})
             for seed in range(reading.seeds):
                 settings[reading.name, seed] = replace(base, seed=seed)
     return settings

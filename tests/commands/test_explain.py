@@ -292,7 +292,7 @@ EXIT_USAGE: list[tuple[list[str], str]] = [
     (["notes", "book", "--fix", "training.batch_size=601"], "training.batch_size must be at most"),
     (["notes", "book", "--claim", "170"], "--claim must be a percentage from 0 to 100; got 170"),
     (["notes", "book", "--tune", "lr=1,2"], "lr=1,2: no such setting; there are seed,"),
-    (["notes", "book", "--tune", "seed=1,2"], "--tune seed=1,2: it is no setting that can suit"),
+    (["notes", "book", "--tune", "seed=1,2"], "--tune seed=1,2: this setting cannot be tuned"),
     (["notes", "book", "--tune", "init.scale=1"], "--tune init.scale=1: two different values"),
     (["notes", "book", "--tune", "init.scale=1,1"], "--tune init.scale=1,1: two different values"),
     (["notes", "book", "--tune", "init.scale=1,-1"], "init.scale must be a finite number of at"),

@@ -355,7 +355,7 @@ def test_bad_requests_are_refused_in_one_line_and_write_nothing(
 
 
 @pytest.fixture
-def replace_settings(project: Path, tmp_path: Path) -> Path:
+def changed(project: Path, tmp_path: Path) -> Path:
     """A clone of the project with a change that is not committed, and a file git doesn't know."""
     root = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", str(project), str(root)], check=True)
@@ -374,26 +374,26 @@ def replace_settings(project: Path, tmp_path: Path) -> Path:
 
 
 def test_the_recorded_source_is_repeated_and_leaves_nothing(
-    replace_settings: Path,
+    changed: Path,
     rerun: Rerun,
     elsewhere: Path,
     environment: dict[str, str],
     store: str,
 ) -> None:
-    git = ["git", "-C", str(replace_settings)]
+    git = ["git", "-C", str(changed)]
     door = [
         sys.executable,
-        str(replace_settings / "src" / "train.py"),
+        str(changed / "src" / "train.py"),
         "seed=77",
         f"tracking.uri={store}",
     ]
     subprocess.run(door, cwd=elsewhere, env=environment, check=True, stdout=subprocess.DEVNULL)
     for words in (["checkout", "-q", "."], ["clean", "-qfd"]):
         subprocess.run([*git, *words], check=True)
-    answer = rerun(replace_settings, "last", "--at-recorded-commit")
+    answer = rerun(changed, "last", "--at-recorded-commit")
     assert (answer.returncode, words_of(answer)) == (0, ["IDENTICAL:"]), answer
     assert "the source differs" not in answer.stdout
-    nothing_left(replace_settings, environment)
+    nothing_left(changed, environment)
 
 
 def nothing_left(root: Path, environment: dict[str, str]) -> None:

@@ -161,10 +161,10 @@ def test_a_process_answers_the_same(
 def test_a_refusal_writes_nothing(
     typed_for_real: tuple[Refusals, set[tuple[str, int]]], exit_on_user_error: Refusals
 ) -> None:
-    answers, replace_settings = typed_for_real
+    answers, changed = typed_for_real
     assert len(answers) == len(FOR_REAL)
     assert exit_on_user_error
-    assert replace_settings == set()
+    assert changed == set()
 
 
 def test_runs_land_at_the_projects_root_from_anywhere(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sgdprobe.config.formatting import label, run_name
+from sgdprobe.config.formatting import run_name
 from sgdprobe.config.settings import Settings
 
 
@@ -51,9 +51,9 @@ def test_a_name_says_only_what_changes_numbers() -> None:
     ],
 )
 def test_label(key: str, short: str) -> None:
-    assert label(key) == short
+    assert Settings.traits(key).label == short
 
 
 def test_labels_tell_all_settings_apart() -> None:
-    labels = [label(key) for key in Settings().flat()]
+    labels = [Settings.traits(key).label for key in Settings().flat()]
     assert sorted(labels) == sorted(set(labels))

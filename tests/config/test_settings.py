@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sgdprobe.config.formatting import format_value
-from sgdprobe.config.settings import Settings, check_against_data, unknown_setting
+from sgdprobe.config.settings import OPERATIONAL, Settings, check_against_data, unknown_setting
 from sgdprobe.errors import SettingsError
 
 
@@ -150,8 +150,8 @@ ALSO: dict[str, dict[str, Any]] = {
     "data.name": {"data.root": "/x"},
     "training.epochs": {"training.iterations": None},
 }
-# What leads to the data, whose hash is in the key, or says where a run is recorded or made.
-ELSEWHERE = ("data.name", "data.root", "tracking.", "sweep.")
+# They lead to the data, whose hash is in the key, or say where a run is recorded or executed.
+NOT_IN_KEY = ("data.name", "data.root", "tracking.", "sweep.")
 
 
 @pytest.mark.parametrize("name", [*Settings().flat()])
@@ -160,7 +160,7 @@ def test_a_setting_is_in_the_key_if_it_changes_numbers(name: str) -> None:
     other = Settings.from_dict(nested({name: OTHER[name]} | ALSO.get(name, {})))
     same_key = other.key("data", "source") == Settings().key("data", "source")
     assert other != Settings()
-    assert same_key == name.startswith(ELSEWHERE), f"{name}={format_value(OTHER[name])}"
+    assert same_key == name.startswith(NOT_IN_KEY), f"{name}={format_value(OTHER[name])}"
 
 
 def test_key_depends_on_data_and_source() -> None:
@@ -173,6 +173,37 @@ def test_key_is_that_of_the_value_not_of_its_spelling() -> None:
     other = Settings.from_dict({"network": {"hidden": (50,)}, "init": {"scale": 1.0}})
     assert one == other
     assert one.key() == other.key()
+
+
+@pytest.mark.parametrize(
+    ("trait", "keys"),
+    [
+        ("affects_results", {"tracking.", "sweep."}),
+        ("tunable", {"tracking.", "sweep.", "seed", "bits", "data.name", "data.root", "data.vali"}),
+    ],
+)
+def test_traits_that_some_settings_lack(trait: str, keys: set[str]) -> None:
+    without = {key for key in Settings().flat() if not getattr(Settings.traits(key), trait)}
+    assert without == {key for key in Settings().flat() if key.startswith(tuple(keys))}
+
+
+def test_settings_that_a_sweep_shares() -> None:
+    shared = {key for key in Settings().flat() if Settings.traits(key).same_in_sweep}
+    assert shared == OPERATIONAL | {"bits"}
+
+
+def test_replace() -> None:
+    changed = Settings().replace({"init.scale": 1, "seed": 2, "network.hidden": [7]})
+    assert changed == Settings.from_dict(
+        {"seed": 2, "init": {"scale": 1.0}, "network": {"hidden": (7,)}}
+    )
+
+
+def test_replace_checks_all_settings_together() -> None:
+    with pytest.raises(SettingsError, match="only one of them"):
+        Settings().replace({"training.epochs": 3})
+    with pytest.raises(SettingsError, match=r"init\.skale=1: no such setting"):
+        Settings().replace({"init.skale": 1})
 
 
 def test_settings_are_frozen_and_can_be_hashed() -> None:

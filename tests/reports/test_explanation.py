@@ -8,7 +8,7 @@ import pytest
 from sgdprobe.config.settings import Settings
 from sgdprobe.reports.explanation import verdict
 from sgdprobe.reports.explanation.reasons import least_loss, never_predicted
-from sgdprobe.study.design import Design, replace_settings
+from sgdprobe.study.design import Design
 from sgdprobe.study.diagnostics import FinalDiagnostics
 from sgdprobe.study.factors import compare
 from sgdprobe.study.results import StudyResults
@@ -29,7 +29,7 @@ OVER_BATCH = {"network.softmax_over": "batch"}
     ],
 )
 def test_what_the_loss_cannot_fall_below(values: dict[str, object], least: float | None) -> None:
-    assert least_loss(replace_settings(Settings(), values)) == least
+    assert least_loss(Settings().replace(values)) == least
 
 
 def test_classes_that_some_runs_never_predict() -> None:
@@ -45,7 +45,7 @@ def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
         "network.activation": "relu", "network.softmax_over": "batch",
         "network.loss": "mean_squared_error", "training.learning_rate": 1.0,
     }  # fmt: skip
-    design = Design(base, compare(base, replace_settings(base, differing)), seeds=2)
+    design = Design(base, compare(base, base.replace(differing)), seeds=2)
     rng = np.random.default_rng(0)
     results = {
         run: Result(

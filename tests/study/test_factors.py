@@ -6,16 +6,14 @@ import pytest
 
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import SettingsError, UserError
-from sgdprobe.study.design import Design, cell_id, plan_of, replace_settings
+from sgdprobe.study.design import Design, cell_id, plan_of
 from sgdprobe.study.factors import Factor, compare, select
 
 BOOK = Settings()
 
 
 def differing(**values: Any) -> tuple[Factor, ...]:
-    return compare(
-        BOOK, replace_settings(BOOK, {k.replace("__", "."): v for k, v in values.items()})
-    )
+    return compare(BOOK, BOOK.replace({k.replace("__", "."): v for k, v in values.items()}))
 
 
 def test_each_setting_that_differs_is_a_factor_with_two_levels() -> None:
@@ -66,7 +64,7 @@ def test_every_cell_has_every_seed() -> None:
     assert len(runs) == len(set(runs)) == 12
     settings = design.settings((0, 1), 2)
     assert (settings.dtype, settings.init.scale, settings.seed) == ("float32", 1.0, 2)
-    assert settings == replace_settings(BOOK, {"init.scale": 1.0, "seed": 2})
+    assert settings == BOOK.replace({"init.scale": 1.0, "seed": 2})
     assert "init.scale" not in design.held_fixed()
     assert design.held_fixed()["training.learning_rate"] == 0.1
     assert (design.baseline_with(1), design.target_without(1)) == ((0, 1), (1, 0))
@@ -90,4 +88,4 @@ def test_names_of_runs_are_told_apart() -> None:
 
 def test_a_cell_that_contradicts_itself_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"training.iterations or training.epochs"):
-        replace_settings(BOOK, {"training.epochs": 3})
+        BOOK.replace({"training.epochs": 3})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sgdprobe.config.settings import Settings
-from sgdprobe.study.design import Design, replace_settings
+from sgdprobe.study.design import Design
 from sgdprobe.study.factors import compare
 from sgdprobe.study.results import StudyResults
 from sgdprobe.study.spec import StudySpec, read
@@ -26,8 +26,8 @@ TEST: Shares = {0.1: [61, 61, 99, 99], 1.0: [10, 90, 82, 84], 0.5: [50, 50, None
 
 
 def at(value: float) -> StudyResults:
-    base = replace_settings(Settings(), {KEY: value, "data.validation": 10000})
-    design = Design(base, compare(base, replace_settings(base, {"init.scale": 1.0})), seeds=2)
+    base = Settings().replace({KEY: value, "data.validation": 10000})
+    design = Design(base, compare(base, base.replace({"init.scale": 1.0})), seeds=2)
     results = {}
     for run, validation, test in zip(design.runs(), VALIDATION[value], TEST[value], strict=True):
         metrics = {}

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from sgdprobe.config.formatting import duration, format_value, label, percent
+from sgdprobe.config.formatting import duration, format_value, percent
 from sgdprobe.config.settings import Settings
 from sgdprobe.run.job import Outcome
 from sgdprobe.sweep.plan import Plan, same_program
@@ -105,7 +105,7 @@ def result_table(plan: Plan, outcomes: Sequence[Outcome], known: Mapping[str, Se
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     axes = plan.varied or ("seed",)
     for axis in axes:
-        table.add_column(label(axis), justify="right")
+        table.add_column(Settings.traits(axis).label, justify="right")
     for heading in ("test", "train", "loss", "time"):
         table.add_column(heading, justify="right")
     table.add_column("")

@@ -197,12 +197,10 @@ def _say_source(records: Iterable["Record"]) -> None:
 
     now = source_files()
     recorded = [record.provenance["source"]["files"] for record in records]
-    replace_settings = sorted(
-        {n for files in recorded for n in files | now if files.get(n) != now.get(n)}
-    )
-    if replace_settings:
+    changed = sorted({n for files in recorded for n in files | now if files.get(n) != now.get(n)})
+    if changed:
         _print(
-            f"the source differs from the record: {', '.join(replace_settings)}; "
+            f"the source differs from the record: {', '.join(changed)}; "
             "--at-recorded-commit repeats with the recorded source"
         )
 

@@ -6,28 +6,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sgdprobe.config.settings import Settings
 
-SHORT = {
-    "training.learning_rate": "lr",
-    "training.batch_size": "batch",
-    "init.scale": "scale",
-    "data.scale": "pixels",
-}
-BARE = {"network.hidden", "network.activation", "init.scheme", "dtype", "network.loss"}
-
-
-def label(key: str) -> str:
-    """A setting's short name: lr for training.learning_rate."""
-    return SHORT.get(key, key.rpartition(".")[2])
-
 
 def run_name(settings: "Settings", varied: Iterable[str]) -> str:
     """For example "lr=0.1 scale=1 [50,100] seed=3": the varied settings in order, then the seed."""
     values = settings.flat()
-    words = [
-        format_value(values[key]) if key in BARE else f"{label(key)}={format_value(values[key])}"
-        for key in varied
-        if key in values and key != "seed" and not key.startswith(("tracking.", "sweep."))
-    ]
+    words = []
+    for key in (key for key in varied if key in values):  # a varied group is not in them
+        traits = settings.traits(key)
+        if traits.affects_results and key != "seed":
+            prefix = "" if traits.bare else f"{traits.label}="
+            words.append(prefix + format_value(values[key]))
     return " ".join([*words, f"seed={settings.seed}"])
 
 

@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sgdprobe.config.arguments import check_keys, recipes
 from sgdprobe.config.compose import Composer, composer
-from sgdprobe.config.settings import Settings
+from sgdprobe.config.settings import OPERATIONAL, Settings
 from sgdprobe.errors import SettingsError
 
 
@@ -64,7 +64,7 @@ def _pair(word: str) -> Sequence[str]:
     key, values = word.partition("=")[0], _values(word)
     if len(set(values)) != 2 or len(values) != 2:
         raise SettingsError(f"--with {word}: two values, one for each recipe, are needed")
-    if key.startswith(("tracking.", "sweep.")):
+    if key in OPERATIONAL:
         raise SettingsError(f"--with {word}: it changes no result; --fix sets it")
     return [f"{key}={value}" for value in values]
 

@@ -6,8 +6,9 @@ Hydra composes; what it composed is checked here, once, before anything is writt
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
 from sgdprobe.config.formatting import format_value, repr_value
@@ -26,82 +27,115 @@ from sgdprobe.nn import ACTIVATIONS, GRADIENTS, INITIALIZERS, LOSSES, SAMPLINGS,
 from sgdprobe.provenance.environment import KERNEL_LEVELS
 
 
-def setting(default: Any, check: Validator) -> Any:
-    """A field with its default and what it accepts."""
-    return field(default=default, metadata={"check": check})
+@dataclass(frozen=True)
+class Traits:
+    """Properties of one setting, asked for by `Settings.traits(key)`.
+
+    affects_results : False where it only says where a run is recorded or executed.
+    hashed : part of a run's key. The data's name and folder are not: its hash is in the key.
+    same_in_sweep : one value for all runs of a sweep, which share processes and a store.
+    tunable : can suit one network better than another; False for what a result rests on.
+    label : short name in run names and tables. bare : a run name shows the value alone.
+    """
+
+    check: Validator
+    affects_results: bool = True
+    hashed: bool = True
+    same_in_sweep: bool = False
+    tunable: bool = True
+    label: str = ""
+    bare: bool = False
 
 
-def _choice(default: str, *words: str) -> Any:
-    return setting(default, Choice(words))
+def setting(default: Any, check: Validator, **traits: Any) -> Any:
+    """Declare a field: its default, the values it accepts, its other traits."""
+    return field(default=default, metadata={"traits": Traits(check, **traits)})
+
+
+def _choice(default: str, words: Iterable[str], **traits: Any) -> Any:
+    return setting(default, Choice(tuple(words)), **traits)
+
+
+# Settings of recording and of execution: they change no number.
+_operational = partial(
+    setting, affects_results=False, hashed=False, same_in_sweep=True, tunable=False
+)
 
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Which images, and how a pixel, 0 … 255, becomes x."""
+    """The images, and the scale of their pixels."""
 
-    name: str = setting("mnist", NonEmptyStr("the data's name"))
-    root: str | None = setting(None, Nullable(NonEmptyStr("a folder with the four IDX files")))
-    scale: str = _choice("unit", "unit", "none", "standard")
-    validation: int = setting(0, Number(int, least=0))
+    name: str = setting("mnist", NonEmptyStr("the data's name"), hashed=False, tunable=False)
+    root: str | None = setting(
+        None,
+        Nullable(NonEmptyStr("a folder with the four IDX files")),
+        hashed=False,
+        tunable=False,
+    )
+    scale: str = _choice("unit", ("unit", "none", "standard"), label="pixels")
+    validation: int = setting(0, Number(int, least=0), tunable=False)
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
     """The layers between pixels and classes."""
 
-    hidden: tuple[int, ...] = setting((50,), LayerWidths())
-    activation: str = _choice("sigmoid", *ACTIVATIONS)
-    softmax_over: str = _choice("sample", *SOFTMAX_AXIS)
-    loss: str = _choice("cross_entropy", *LOSSES)
+    hidden: tuple[int, ...] = setting((50,), LayerWidths(), bare=True)
+    activation: str = _choice("sigmoid", ACTIVATIONS, bare=True)
+    softmax_over: str = _choice("sample", SOFTMAX_AXIS)
+    loss: str = _choice("cross_entropy", LOSSES, bare=True)
 
 
 @dataclass(frozen=True)
 class InitSettings:
     """The spread of the weights before training."""
 
-    scheme: str = _choice("normal", *INITIALIZERS)
+    scheme: str = _choice("normal", INITIALIZERS, bare=True)
     scale: float = setting(0.01, Number(float, least=0))
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """The descent; its length is `iterations` or `epochs`, one of the two."""
+    """The updates; `iterations` or `epochs` is their number, and the other is None."""
 
-    learning_rate: float = setting(0.1, Number(float, above=0))
-    batch_size: int = setting(100, Number(int, least=1))
+    learning_rate: float = setting(0.1, Number(float, above=0), label="lr")
+    batch_size: int = setting(100, Number(int, least=1), label="batch")
     iterations: int | None = setting(10000, Nullable(Number(int, least=1)))
     epochs: int | None = setting(None, Nullable(Number(int, least=1)))
-    sampling: str = _choice("with_replacement", *SAMPLINGS)
-    gradient: str = _choice("backprop", *GRADIENTS)
+    sampling: str = _choice("with_replacement", SAMPLINGS)
+    gradient: str = _choice("backprop", GRADIENTS)
 
 
 @dataclass(frozen=True)
 class TrackingSettings:
-    """Where runs are recorded."""
+    """The store that records runs."""
 
-    uri: str | None = setting(None, Nullable(NonEmptyStr("an MLflow tracking URI")))
-    experiment: str | None = setting(None, Nullable(NonEmptyStr("an MLflow experiment's name")))
+    uri: str | None = _operational(None, Nullable(NonEmptyStr("an MLflow tracking URI")))
+    experiment: str | None = _operational(
+        None, Nullable(NonEmptyStr("an MLflow experiment's name"))
+    )
 
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """How runs are fanned out; nothing here changes a number."""
+    """Execution of many runs."""
 
-    backend: str = _choice("loky", "loky", "sequential")
-    n_jobs: int = setting(-1, NJobs())
-    resume: bool = setting(True, Bool())
-    fail_fast: bool = setting(False, Bool())
-    max_kills: int = setting(2, Number(int, least=1))
-    dry_run: bool = setting(False, Bool())
+    backend: str = _operational("loky", Choice(("loky", "sequential")))
+    n_jobs: int = _operational(-1, NJobs())
+    resume: bool = _operational(True, Bool())
+    fail_fast: bool = _operational(False, Bool())
+    max_kills: int = _operational(2, Number(int, least=1))
+    dry_run: bool = _operational(False, Bool())
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All of them. `Settings.of` is the way in from a composed configuration."""
+    """All settings of one run; make them with `Settings.from_dict`, which checks them."""
 
-    seed: int = setting(0, Number(int, least=0))
-    dtype: str = _choice("float32", "float32", "float64")
-    bits: str = _choice("native", *KERNEL_LEVELS)
+    seed: int = setting(0, Number(int, least=0), tunable=False)
+    dtype: str = _choice("float32", ("float32", "float64"), bare=True)
+    bits: str = _choice("native", KERNEL_LEVELS, same_in_sweep=True, tunable=False)
     data: DataSettings = field(default_factory=DataSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     init: InitSettings = field(default_factory=InitSettings)
@@ -111,7 +145,7 @@ class Settings:
 
     @classmethod
     def from_dict(cls, composed: Mapping[str, Any]) -> "Settings":
-        """The settings in nested dicts, each value checked. Raises SettingsError."""
+        """Check nested dicts and return their settings. Raises SettingsError."""
         settings: Settings = _checked(cls, composed, "")
         _check_together(settings)
         return settings
@@ -127,13 +161,25 @@ class Settings:
                 pairs[item.name] = value
         return pairs
 
-    def hashed(self) -> dict[str, Any]:
-        """The flat settings that can change a run's numbers: not where it is recorded or run.
+    def replace(self, values: Mapping[str, Any]) -> "Settings":
+        """Return the settings with other values, by full key; all are checked together.
 
-        `data.name` and `data.root` are not among them; what they lead to is known by its hash.
+        Raises SettingsError.
         """
-        elsewhere = ("tracking.", "sweep.", "data.name", "data.root")
-        return {key: v for key, v in self.flat().items() if not key.startswith(elsewhere)}
+        nested: dict[str, Any] = {}
+        for key, value in {**self.flat(), **values}.items():
+            block, _, name = key.rpartition(".")
+            (nested.setdefault(block, {}) if block else nested)[name] = value
+        return Settings.from_dict(nested)
+
+    @staticmethod
+    def traits(key: str) -> Traits:
+        """Return the traits of the setting with this full key, such as init.scale."""
+        return TRAITS[key]
+
+    def hashed(self) -> dict[str, Any]:
+        """The flat settings that are in a run's key, because they can change its numbers."""
+        return {key: value for key, value in self.flat().items() if key not in EXCLUDED}
 
     @property
     def workload(self) -> str:
@@ -172,26 +218,42 @@ def _checked(block: type[Any], given: Any, prefix: str) -> Any:
     """An instance of a block of settings, from a mapping; defaults where it is silent."""
     if not isinstance(given, Mapping):
         raise invalid_value(prefix.rstrip("."), given, "a block of settings")
-    items = {item.name: item for item in fields(block)}
+    names = {item.name for item in fields(block)}
     values = {}
     for name, value in given.items():
         key = f"{prefix}{name}"
-        if name not in items:
+        if name not in names:
             raise unknown_setting(key, value)
-        check = items[name].metadata.get("check")
-        if check is None:
-            values[name] = _checked(_BLOCKS[name], value, f"{key}.")
-            continue
-        try:
-            values[name] = check(value)
-        except ValueError:
-            raise invalid_value(key, value, check.expects) from None
+        if name in BLOCKS:
+            values[name] = _checked(BLOCKS[name], value, f"{key}.")
+        else:
+            values[name] = check_value(key, value, TRAITS[key].check)
     return block(**values)
 
 
-_BLOCKS: dict[str, Any] = {
-    item.name: item.default_factory for item in fields(Settings) if "check" not in item.metadata
+def check_value(key: str, value: Any, check: Validator) -> Any:
+    """Return the value in its own type. Raises SettingsError, which names the key."""
+    try:
+        return check(value)
+    except ValueError:
+        raise invalid_value(key, value, check.expects) from None
+
+
+def _traits(block: type[Any], prefix: str = "") -> Iterator[tuple[str, Traits]]:
+    for item in fields(block):
+        if item.name in BLOCKS:
+            yield from _traits(BLOCKS[item.name], f"{item.name}.")
+        else:
+            traits: Traits = item.metadata["traits"]
+            yield f"{prefix}{item.name}", replace(traits, label=traits.label or item.name)
+
+
+BLOCKS: dict[str, Any] = {
+    item.name: item.default_factory for item in fields(Settings) if not item.metadata
 }
+TRAITS = dict(_traits(Settings))
+OPERATIONAL = frozenset(key for key, traits in TRAITS.items() if not traits.affects_results)
+EXCLUDED = frozenset(key for key, traits in TRAITS.items() if not traits.hashed)
 
 
 def _check_together(settings: Settings) -> None:

@@ -53,7 +53,7 @@ class Design:
         values: dict[str, Any] = {"seed": seed}
         for factor, level in zip(self.factors, cell, strict=True):
             values |= factor.values(level)
-        return replace_settings(self.base, values)
+        return self.base.replace(values)
 
     def runs(self) -> Iterator[tuple[Cell, int]]:
         """Every cell with every seed."""
@@ -82,17 +82,6 @@ def cell_id(cell: Cell) -> str:
     return "".join(map(str, cell))
 
 
-def replace_settings(settings: Settings, values: dict[str, Any]) -> Settings:
-    """The settings with some of them given other values, all checked anew."""
-    blocks: dict[str, Any] = {}
-    for key, value in (settings.flat() | values).items():
-        block, _, name = key.rpartition(".")
-        (blocks.setdefault(block, {}) if block else blocks)[name] = value
-    return Settings.from_dict(blocks)
-
-
 def recorded_under(settings: Settings, study: str) -> Settings:
     """The settings with their runs in an experiment of the study's name, or the one asked for."""
-    return replace_settings(
-        settings, {"tracking.experiment": settings.tracking.experiment or study}
-    )
+    return settings.replace({"tracking.experiment": settings.tracking.experiment or study})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sgdprobe.config.formatting import format_value
-from sgdprobe.config.settings import Settings
+from sgdprobe.config.settings import OPERATIONAL, Settings
 from sgdprobe.errors import UserError
 
 # Settings that mean nothing without each other change together: a scale is a scheme's.
@@ -35,8 +35,8 @@ class Factor:
 
 def comparable(settings: Settings) -> dict[str, Any]:
     """The flat settings in which recipes can differ: the seed is the design's to choose."""
-    elsewhere = ("tracking.", "sweep.", "seed")
-    return {key: v for key, v in settings.flat().items() if not key.startswith(elsewhere)}
+    excluded = OPERATIONAL | {"seed"}
+    return {key: value for key, value in settings.flat().items() if key not in excluded}
 
 
 def compare(first: Settings, second: Settings) -> tuple[Factor, ...]:

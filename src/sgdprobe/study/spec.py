@@ -14,9 +14,6 @@ from sgdprobe.paths import study_folder
 
 DESCRIPTION = "Explain a gap: which difference between two recipes makes which part of it."
 
-# What says where a run is recorded, by what it is judged, or what it rests on.
-NOT_TUNABLE = ("tracking.", "sweep.", "seed", "bits", "data.name", "data.root", "data.validation")
-
 
 @dataclass(frozen=True)
 class StudySpec:
@@ -148,8 +145,11 @@ def _check_tune(word: str) -> None:
     key, _, value = word.partition("=")
     if key not in Settings().flat():
         raise unknown_setting(key, value)
-    if key.startswith(NOT_TUNABLE):
-        raise UserError(f"--tune {word}: it is no setting that can suit a cell better or worse")
+    if not Settings.traits(key).tunable:
+        raise UserError(
+            f"--tune {word}: this setting cannot be tuned; choose one of the data, network, "
+            "init or training settings"
+        )
     values = _values(word)
     if len(values) < 2 or len(set(values)) < len(values) or not all(values):
         raise UserError(f"--tune {word}: two different values or more, KEY=a,b,c, are needed")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import UserError
 from sgdprobe.run.build import load_data
-from sgdprobe.study.design import Cell, Design, recorded_under, replace_settings
+from sgdprobe.study.design import Cell, Design, recorded_under
 from sgdprobe.study.factors import compare, select
 from sgdprobe.study.results import StudyResults
 from sgdprobe.study.spec import StudySpec
@@ -68,7 +68,7 @@ def _design(request: StudySpec, first: Settings, second: Settings) -> Design:
     except UserError as refusal:
         raise UserError(f"--tune {request.tune}: at one value of it, {refusal}") from refusal
     held_out = first.data.validation or len(load_data(first).train_images) // VALIDATION_FRACTION
-    base = replace_settings(recorded_under(first, request.study), {"data.validation": held_out})
+    base = recorded_under(first, request.study).replace({"data.validation": held_out})
     load_data(base)
     return Design(base, factors, request.seeds)
 

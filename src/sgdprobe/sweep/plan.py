@@ -34,7 +34,7 @@ class Plan:
         flats = [settings.flat() for settings, _ in unique]
         differing = [key for key in flats[0] if len({flat[key] for flat in flats}) > 1]
         for key in differing:
-            if key.startswith(("tracking.", "sweep.", "bits")):
+            if Settings.traits(key).same_in_sweep:
                 values = ", ".join(
                     format_value(v) for v in dict.fromkeys(flat[key] for flat in flats)
                 )

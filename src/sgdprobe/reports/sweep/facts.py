@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgdprobe.config.formatting import format_value, percent
-from sgdprobe.config.settings import Settings
+from sgdprobe.config.settings import OPERATIONAL, Settings
 from sgdprobe.reports.explanation.words import percents
 from sgdprobe.study.effects import Array, estimate
 
@@ -162,4 +162,4 @@ def order(value: str) -> tuple[int, Any]:
 
 def _numbers(params: Mapping[str, str]) -> dict[str, str]:
     """The settings that can change a number; not where a run is recorded and how it is run."""
-    return {k: v for k, v in params.items() if not k.startswith(("tracking.", "sweep."))}
+    return {k: v for k, v in params.items() if k not in OPERATIONAL}
