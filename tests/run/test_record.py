@@ -8,7 +8,6 @@ from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics, Examples, Network
 from sgdprobe.run.build import load_data, splits
 from sgdprobe.run.record import confusion_matrix, diagnostic_tags
-from sgdprobe.study.design import replace_settings
 
 
 def test_the_confusion_matrix_has_true_classes_in_rows() -> None:
@@ -22,7 +21,7 @@ def test_the_confusion_matrix_has_true_classes_in_rows() -> None:
 
 
 def test_all_test_images_are_counted(digits: Path) -> None:
-    settings = replace_settings(Settings(), {"data.root": str(digits)})
+    settings = Settings().replace({"data.root": str(digits)})
     data = load_data(settings)
     params = {"W1": np.zeros((784, 10), np.float32), "b1": np.eye(10, dtype=np.float32)[3]}
     counts = confusion_matrix(Network(params), splits(settings, data).test, data.classes)
