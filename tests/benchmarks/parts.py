@@ -2,7 +2,7 @@
 
 python tests/benchmarks/parts.py --turns 30 --out DIR
 
-Updates are carried out step by step, as Network.backprop and the training loop do it, with the
+Updates are carried out step by step, as the layers and the training loop do it, with the
 clock read in between. The same updates by the loop itself take turns with that, and the weights of
 both must end up the same, to the last bit.
 """
@@ -11,8 +11,7 @@ import argparse
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,14 @@ import numpy as np
 from contestants.ours import RUN
 from machine import last_core, pin_cpu_kernels
 from problem import BATCH_SIZE, LEARNING_RATE, UPDATES, Indices, load_problem
+from products import product
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 from timings import Spread, console, write_csv, write_json
 
 from sgdprobe.nn import Examples, Network
-from sgdprobe.nn.functions import softmax
+from sgdprobe.nn.functions import Array
+from sgdprobe.nn.layers import Activation, Affine, Layer, PixelAffine
 from sgdprobe.nn.training import _run_updates
 from sgdprobe.run.build import build, splits
 
@@ -64,49 +65,64 @@ class Clock:
         return cls(min(costs))
 
 
-def kind(step: Callable[[], object]) -> str:
-    """The part that a step of a pass belongs to, by its function and its arrays."""
-    assert isinstance(step, partial)
-    if step.func is np.add:
-        return BIASES
-    if step.func is np.dot:
-        return PRODUCTS if step.args[0].ndim == 2 else BIASES
-    return ACTIVATION
+def forward(layer: Layer, x: Array, clock: Clock) -> Array:
+    """As layer.forward, with the clock read in between."""
+    if isinstance(layer, Activation):
+        h = layer.forward(x)
+        clock.read(ACTIVATION)
+        return h
+    assert isinstance(layer, Affine | PixelAffine)
+    layer.x = x
+    if isinstance(layer, PixelAffine):
+        np.dot(x, layer.W[len(layer.W) - x.shape[1] :], layer.y)
+        clock.read(PRODUCTS)
+        layer.y *= layer.factor
+        clock.read(SCALE)
+    else:
+        product(x, layer.W, layer.y)()
+        clock.read(PRODUCTS)
+    np.add(layer.y, layer.b, layer.y)
+    clock.read(BIASES)
+    return layer.y
+
+
+def backward(layer: Layer, dout: Array, clock: Clock) -> Array:
+    """As layer.backward, with the clock read in between."""
+    if isinstance(layer, Activation):
+        dout = layer.backward(dout)
+        clock.read(ACTIVATION)
+        return dout
+    assert isinstance(layer, Affine | PixelAffine)
+    np.dot(layer.ones, dout, layer.db)
+    clock.read(BIASES)
+    if isinstance(layer, Affine):
+        np.dot(layer.x.T, dout, layer.dW)
+        np.dot(dout, layer.W.T, layer.dx)
+        clock.read(PRODUCTS)
+        return layer.dx
+    dout *= layer.factor
+    missing = len(layer.W) - layer.x.shape[1]
+    layer.dW[:missing] = 0.0
+    clock.read(SCALE)
+    np.dot(layer.x.T, dout, layer.dW[missing:])
+    clock.read(PRODUCTS)
+    return dout
 
 
 def step_by_step(network: Network, examples: Examples, masks: Indices) -> dict[str, float]:
     """Seconds by part of one update for each mask, summed. Changes the network as training does."""
-    steps = network.last_pass(BATCH_SIZE)
-    forward, backward = (
-        [(step, kind(step)) for step in of] for of in (steps.forward, steps.backward)
-    )
-    W, b, dW = network.params["W1"], network.params["b1"], network.grads["W1"]
-    a, delta = steps.h[0], steps.delta[0]
+    layers, last = network.layers(BATCH_SIZE)
     clock = Clock.calibrated()
     for mask in masks:
         x, t = examples.batch(mask)
         clock.read(BATCH)
-        missing = len(W) - x.shape[1]
-        np.dot(x, W[missing:], a)
-        clock.read(PRODUCTS)
-        a *= network.factor
-        clock.read(SCALE)
-        a += b
-        clock.read(BIASES)
-        for step, part in forward:
-            step()
-            clock.read(part)
-        y = softmax(steps.h[-1], network.softmax_over, steps.h[-1])
-        network.error.backward(y, t, network.softmax_over, LEARNING_RATE, steps.delta[-1])
+        for layer in layers:
+            x = forward(layer, x, clock)
+        last.forward(x, t, LEARNING_RATE)
+        dout = last.backward()
         clock.read(OUTPUT)
-        for step, part in backward:
-            step()
-            clock.read(part)
-        delta *= network.factor
-        dW[:missing] = 0.0
-        clock.read(SCALE)
-        np.dot(x.T, delta, dW[missing:])
-        clock.read(PRODUCTS)
+        for layer in reversed(layers):
+            dout = backward(layer, dout, clock)
         network.theta -= network.grad
         clock.read(WEIGHTS)
     return clock.spent

@@ -5,11 +5,16 @@ what is left when all the rest is free and no pixel is left out. The weights sta
 outputs and gradients are overwritten.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from sgdprobe.nn import Network
 from sgdprobe.nn.functions import Array
-from sgdprobe.nn.network import Steps, product
+from sgdprobe.nn.layers import Affine, PixelAffine
+
+Steps = list[Callable[[], object]]
 
 
 class Products:
@@ -19,20 +24,18 @@ class Products:
         # Fills the arrays with what an update has there: any bytes may be in new memory, and
         # numbers near 0 slow a product down.
         network.gradient(x, np.zeros(len(x), np.intp))
-        arrays = network.last_pass(len(x))
-        W, dW = (
-            [of[f"W{k}"] for k in range(1, network.depth + 1)]
-            for of in (network.params, network.grads)
-        )
+        layers, last = network.layers(len(x))
+        affines = [layer for layer in layers if isinstance(layer, Affine | PixelAffine)]
+        # The derivative by each product, as the layer above it has written it.
+        douts = [*(layer.dx for layer in affines if isinstance(layer, Affine)), last.dx]
         self._forward: Steps = []
         self._backward: Steps = []
-        below = x
-        for k, (h, delta) in enumerate(zip(arrays.h, arrays.delta, strict=True)):
-            self._forward += [product(below, W[k], h)]
-            self._backward += [product(below.T, delta, dW[k])]
-            if k > 0:
-                self._backward += [product(delta, W[k].T, arrays.delta[k - 1])]
-            below = h
+        for layer, dout in zip(affines, douts, strict=True):
+            self._forward += [product(x, layer.W, layer.y)]
+            self._backward += [partial(np.dot, x.T, dout, layer.dW)]
+            if isinstance(layer, Affine):
+                self._backward += [partial(np.dot, dout, layer.W.T, layer.dx)]
+            x = layer.y
 
     def forward(self) -> None:
         """One product a layer."""
@@ -44,3 +47,10 @@ class Products:
         self.forward()
         for step in self._backward:
             step()
+
+
+def product(x: Array, W: Array, out: Array) -> Callable[[], object]:
+    """X W into out, to be carried out when called; np.dot writes row-major arrays only."""
+    if out.flags.c_contiguous:
+        return partial(np.dot, x, W, out)
+    return partial(np.dot, W.T, x.T, out.T)

@@ -148,7 +148,7 @@ def test_the_floor_under_the_other_loss(warned: Warned) -> None:
 def test_nothing_is_touched(digits: Path) -> None:
     settings, network, x, t = begun(NOTES, digits)
     network.gradient(x, t)
-    h = network.last_pass(len(x)).h[0]
+    h = network.layers(len(x)).last.dx
     theta, grad, hidden = network.theta.copy(), network.grad.copy(), h.copy()
     images, labels = x.copy(), t.copy()
     preflight(settings, network, x, t)

@@ -24,8 +24,8 @@ LOG_EPSILON = (
 )
 
 
-# Activations. Each derivative is a function of the layer's output h, which is still at hand in
-# the backward pass, and not of a, which is not.
+# Activations. These derivatives are functions of the layer's output h, so that the layer can write
+# it over its input a.
 
 
 def sigmoid(a: Array, out: Array | None = None) -> Array:
@@ -85,19 +85,25 @@ def identity_derivative(h: Array, out: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Activation:
-    """An activation, its derivative at the output h, and the largest value that derivative has."""
+class ActivationFunction:
+    """An activation and its derivative, both called with the array to write into.
+
+    max_slope : the derivative's largest absolute value.
+    keeps_input : the derivative is a function of the input a, not of the output h; the layer then
+    keeps a and takes one more array.
+    """
 
     function: Callable[..., Array]
     derivative: Callable[..., Array]
     max_slope: float
+    keeps_input: bool = False
 
 
 ACTIVATIONS = {
-    "sigmoid": Activation(_logistic, sigmoid_derivative, 0.25),
-    "relu": Activation(relu, relu_derivative, 1.0),
-    "tanh": Activation(tanh, tanh_derivative, 1.0),
-    "identity": Activation(identity, identity_derivative, 1.0),
+    "sigmoid": ActivationFunction(_logistic, sigmoid_derivative, 0.25),
+    "relu": ActivationFunction(relu, relu_derivative, 1.0),
+    "tanh": ActivationFunction(tanh, tanh_derivative, 1.0),
+    "identity": ActivationFunction(identity, identity_derivative, 1.0),
 }
 
 
@@ -158,8 +164,8 @@ def mean_squared_error(y: Array, t: Array | Labels) -> float:
 # rows of classes, which is how a network of several layers has them in memory.
 
 
-def cross_entropy_backward(y: Array, t: Labels, over: str, times: float, out: Array) -> float:
-    """cross_entropy_error, and into `out` times · dL/da; integer labels; `out` : (n, c), not `y`.
+def cross_entropy_backward(y: Array, t: Labels, over: str, scale: float, out: Array) -> float:
+    """cross_entropy_error, and into `out` scale · dL/da; integer labels; `out` : (n, c), not `y`.
 
     g is zero except at the true class, where g y = -w with w = y / (y + 1e-7) / n. Without the
     1e-7 this is the book's (y - t) / n; with it, a sample whose true class has y << 1e-7 stops
@@ -173,7 +179,7 @@ def cross_entropy_backward(y: Array, t: Labels, over: str, times: float, out: Ar
     picked = y.take(true_class)
     guarded = picked + LOG_EPSILON
     w = picked / guarded
-    w *= times / n
+    w *= scale / n
     share = w if over == "sample" else np.add.reduce(w)
     np.multiply(y, share, out)
     picked *= share
@@ -182,21 +188,21 @@ def cross_entropy_backward(y: Array, t: Labels, over: str, times: float, out: Ar
     return -float(np.add.reduce(np.log(guarded, guarded))) / n
 
 
-def mean_squared_backward(y: Array, t: Labels, over: str, times: float, out: Array) -> float:
-    """mean_squared_error, and into `out` times · dL/da; integer labels; `out` : (n, c), not `y`."""
+def mean_squared_backward(y: Array, t: Labels, over: str, scale: float, out: Array) -> float:
+    """mean_squared_error, and into `out` scale · dL/da; integer labels; `out` : (n, c), not `y`."""
     n = len(y)
     y, out = y.T, out.T
     np.copyto(out, y)
     out[t, np.arange(n)] -= 1.0
     loss = float(0.5 * np.sum(out * out) / n)
-    out *= times / n
+    out *= scale / n
     out -= np.add.reduce(out * y, SOFTMAX_AXIS[over])
     out *= y
     return loss
 
 
 @dataclass(frozen=True)
-class Loss:
+class LossFunction:
     """A loss of (y, t), and the same loss with its derivative with respect to the scores."""
 
     function: Callable[[Array, Labels], float]
@@ -204,6 +210,6 @@ class Loss:
 
 
 LOSSES = {
-    "cross_entropy": Loss(cross_entropy_error, cross_entropy_backward),
-    "mean_squared_error": Loss(mean_squared_error, mean_squared_backward),
+    "cross_entropy": LossFunction(cross_entropy_error, cross_entropy_backward),
+    "mean_squared_error": LossFunction(mean_squared_error, mean_squared_backward),
 }

@@ -5,15 +5,13 @@ gradients, in `grad`. `params["W1"]`, `grads["b2"]`, … are views into the two,
 updates every layer, a check can walk over all weights, and each still has its name in the book.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from sgdprobe.nn.functions import ACTIVATIONS, LOSSES, Array, Labels, softmax
-
-Steps = list[Callable[[], object]]
+from sgdprobe.nn.layers import Activation, Affine, Layer, PixelAffine, SoftmaxWithLoss
 
 
 def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
@@ -26,24 +24,11 @@ def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Arra
     }
 
 
-@dataclass(frozen=True)
-class Pass:
-    """The arrays that a pass over n examples writes into, layer by layer, and what it does to them.
+class Layers(NamedTuple):
+    """The layers for one batch size: up to the scores, and the last one, which has the loss."""
 
-    h : (n, units) each layer's output; of the last one its a, or its y once the softmax is done.
-    delta : (n, units) the loss's derivative with respect to each layer's weighted sums, times what
-    was asked for; of the first layer with respect to x W1. slope : (n, units) the activation's
-    derivative, of hidden layers only.
-    forward, backward : all that lies between the first layer's sums and the softmax, and back.
-    Written down once: to look up every array anew for each batch would take Python some per cent
-    of an update.
-    """
-
-    h: list[Array]
-    delta: list[Array]
-    slope: list[Array]
-    forward: Steps
-    backward: Steps
+    up_to_scores: list[Layer]
+    last: SoftmaxWithLoss
 
 
 class Network:
@@ -75,47 +60,37 @@ class Network:
         self.depth = len(shapes) // 2
         self.activation = ACTIVATIONS[activation]
         self.softmax_over = softmax_over
-        self.error = LOSSES[loss]
+        self.loss_function = LOSSES[loss]
         self.factor, self.offset = factor, offset
-        self._passes: dict[int, Pass] = {}
+        self._layers: dict[int, Layers] = {}
 
-    def last_pass(self, n: int) -> Pass:
-        """The arrays that the last pass over n examples wrote; new and empty if there was none."""
-        if n not in self._passes:
-            self._passes[n] = self._new_pass(n)
-        return self._passes[n]
+    def layers(self, n: int) -> Layers:
+        """The layers for batches of n examples, with all that the last pass over n has written."""
+        if n not in self._layers:
+            self._layers[n] = self._new_layers(n)
+        return self._layers[n]
 
-    def _new_pass(self, n: int) -> Pass:
+    def _new_layers(self, n: int) -> Layers:
         W, b, dW, db = (
             [of[f"{letter}{k}"] for k in range(1, self.depth + 1)]
             for of in (self.params, self.grads)
             for letter in "Wb"
         )
-        h, delta = ([np.empty((n, len(units)), units.dtype) for units in b] for _ in range(2))
-        if self.depth > 1:  # the first layer's sums are written by rows
-            # Column-major: reductions over 10 classes then run along the examples, which is three
-            # times as fast.
-            h[-1], delta[-1] = (np.empty_like(a, order="F") for a in (h[-1], delta[-1]))
-        slope = [np.empty_like(a) for a in h[:-1]]
-        ones = np.ones(n, self.theta.dtype)
-        function, derivative = self.activation.function, self.activation.derivative
-        forward: Steps = []
-        backward: Steps = [partial(np.dot, ones, delta[0], db[0])]
-        for k in range(1, self.depth):  # the layer above h[k - 1]
-            forward += [
-                partial(function, h[k - 1], h[k - 1]),
-                product(h[k - 1], W[k], h[k]),
-                partial(np.add, h[k], b[k], h[k]),
-            ]
-            backward = [
-                partial(np.dot, h[k - 1].T, delta[k], dW[k]),
-                partial(np.dot, ones, delta[k], db[k]),
-                partial(np.dot, delta[k], W[k].T, delta[k - 1]),
-                partial(derivative, h[k - 1], slope[k - 1]),
-                partial(np.multiply, delta[k - 1], slope[k - 1], delta[k - 1]),
-                *backward,
-            ]
-        return Pass(h, delta, slope, forward, backward)
+        first = PixelAffine(W[0], b[0], dW[0], db[0], n, factor=self.factor, offset=self.offset)
+        layers: list[Layer] = [first]
+        a = first.y
+        for k in range(1, self.depth):
+            is_last = k == self.depth - 1
+            affine = Affine(W[k], b[k], dW[k], db[k], n, column_major=is_last)
+            layers += [Activation(self.activation, like=a), affine]
+            a = affine.y
+        return Layers(layers, SoftmaxWithLoss(self.loss_function, self.softmax_over, like=a))
+
+    def slopes(self, n: int) -> list[Array]:
+        """Each hidden layer's activation's derivative : (n, units), at the last pass over n."""
+        return [
+            layer.slope for layer in self.layers(n).up_to_scores if isinstance(layer, Activation)
+        ]
 
     def scores(self, x: Array) -> Array:
         """What goes into the softmax, a : (n, classes). Overwritten by the next pass over n."""
@@ -130,7 +105,7 @@ class Network:
 
     def loss(self, x: Array, t: Labels) -> float:
         """The loss on a batch, as training sees it."""
-        return self.error.function(self.forward(x), t)
+        return self.loss_function.function(self.forward(x), t)
 
     def gradient(self, x: Array, t: Labels) -> tuple[float, Array]:
         """The loss on a batch and its derivative by every weight, `grad`.
@@ -140,26 +115,16 @@ class Network:
         with np.errstate(over="ignore"):
             return self.backprop(x, t)
 
-    def backprop(self, x: Array, t: Labels, times: float = 1.0) -> tuple[float, Array]:
-        """The loss and `times` its gradient; as `gradient`, but NumPy may report overflow.
+    def backprop(self, x: Array, t: Labels, scale: float = 1.0) -> tuple[float, Array]:
+        """The loss and `scale` its gradient; as `gradient`, but NumPy may report overflow.
 
         To multiply costs least where the derivative begins, at the scores: what follows is linear.
         """
-        a = self._scores(x)
-        y = softmax(a, self.softmax_over, a)
-        this = self._passes[len(x)]
-        loss = self.error.backward(y, t, self.softmax_over, times, this.delta[-1])
-        for step in this.backward:
-            step()
-        # (factor · x - offset).T delta, multiplied out.
-        delta, dW = this.delta[0], self.grads["W1"]
-        missing = len(dW) - x.shape[1]
-        if self.factor != 1.0:
-            delta *= self.factor
-        dW[:missing] = 0.0
-        np.dot(x.T, delta, dW[missing:])
-        if self.offset != 0.0:
-            dW -= self.offset * self.grads["b1"]
+        layers, last = self.layers(len(x))
+        loss = last.forward(self._scores(x), t, scale)
+        dout = last.backward()
+        for layer in reversed(layers):
+            dout = layer.backward(dout)
         return loss, self.grad
 
     def accuracy(self, x: Array, t: Labels) -> float:
@@ -170,26 +135,6 @@ class Network:
         return float(np.mean(self.scores(x).argmax(axis=1) == t))
 
     def _scores(self, x: Array) -> Array:
-        this = self.last_pass(len(x))
-        # (factor · x - offset) W + b, multiplied out.
-        W, a = self.params["W1"], this.h[0]
-        np.dot(x, W[len(W) - x.shape[1] :], a)
-        if self.factor != 1.0:
-            a *= self.factor
-        if self.offset != 0.0:
-            a -= self.offset * np.add.reduce(W)
-        a += self.params["b1"]
-        for step in this.forward:
-            step()
-        return this.h[-1]
-
-
-def product(x: Array, W: Array, out: Array) -> Callable[[], object]:
-    """X W into out, to be carried out when called.
-
-    x : (n, fan_in); W : (fan_in, units); out : (n, units), row-major or column-major. np.dot takes
-    a microsecond less than np.matmul, but writes row-major arrays only.
-    """
-    if out.flags.c_contiguous:
-        return partial(np.dot, x, W, out)
-    return partial(np.dot, W.T, x.T, out.T)
+        for layer in self.layers(len(x)).up_to_scores:
+            x = layer.forward(x)
+        return x

@@ -54,12 +54,12 @@ def gradient_descent(
 
 
 def central_differences(
-    network: Network, x: Array, t: Labels, times: float = 1.0
+    network: Network, x: Array, t: Labels, scale: float = 1.0
 ) -> tuple[float, Array]:
-    """The loss on a batch and `times` its gradient, the notes' way: two forward passes a weight."""
+    """The loss on a batch and `scale` its gradient, the notes' way: two forward passes a weight."""
     loss = network.loss(x, t)
     gradient = numerical_gradient(lambda _: network.loss(x, t), network.theta)
-    np.multiply(gradient, times, network.grad)
+    np.multiply(gradient, scale, network.grad)
     return loss, network.grad
 
 

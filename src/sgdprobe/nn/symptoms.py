@@ -24,7 +24,7 @@ def symptoms(network: Network, x: Array, t: Labels) -> dict[str, float]:
     for k in range(1, network.depth + 1):
         both = (network.grads[f"W{k}"], network.grads[f"b{k}"])
         signs[f"gradient_norm_{k}"] = float(np.sqrt(sum(float(np.vdot(g, g)) for g in both)))
-    for k, slope in enumerate(network.last_pass(len(x)).slope, start=1):
+    for k, slope in enumerate(map(np.abs, network.slopes(len(x))), start=1):
         signs[f"saturated_{k}"] = float(
             np.mean(slope < SATURATED_SLOPE * network.activation.max_slope)
         )

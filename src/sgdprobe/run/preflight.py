@@ -85,7 +85,7 @@ def _softmax(settings: Settings, network: Network, t: Labels) -> Iterator[Prefli
     if settings.network.softmax_over == "batch" and n > 1:
         best = np.zeros((n, _classes(network)))
         best[np.arange(n), t] = 1 / n
-        least = network.error.function(best, t)
+        least = network.loss_function.function(best, t)
         log = f"ln {n} = " if settings.network.loss == "cross_entropy" else ""
         yield PreflightWarning(
             "batch_softmax",
@@ -99,7 +99,7 @@ def _first_loss(
     """A network that knows nothing should do no worse than one that prefers no class."""
     classes = _classes(network)
     shares = classes * len(t) if settings.network.softmax_over == "batch" else classes
-    guess = network.error.function(np.full((len(t), classes), 1 / shares), t)
+    guess = network.loss_function.function(np.full((len(t), classes), 1 / shares), t)
     loss = network.loss(x, t)
     if not loss <= MAX_FIRST_LOSS_RATIO * guess:  # which is true of nan, too
         yield PreflightWarning(
