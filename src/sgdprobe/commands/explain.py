@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING
 
+from sgdprobe import tracking
 from sgdprobe.config.formatting import duration, format_value
 from sgdprobe.config.settings import Settings
-from sgdprobe.errors import UserError
+from sgdprobe.errors import StoreError, UserError
 from sgdprobe.paths import study_folder
 from sgdprobe.run.build import load_data
 from sgdprobe.study.design import Design, cell_id, plan_of, recorded_under
@@ -18,9 +18,6 @@ from sgdprobe.study.factors import Factor, compare, select
 from sgdprobe.study.results import Run, StudyResults, load_results, run_keys
 from sgdprobe.study.spec import StudySpec
 from sgdprobe.study.tuning import Tuned, Tuning, tuning_of
-
-if TYPE_CHECKING:
-    from sgdprobe.tracking import Result
 
 # Each factor more doubles the runs: what a person expects ends here, by whatever way it is passed.
 MANY_FACTORS = 7
@@ -62,14 +59,12 @@ class Study:
         shared = sum(map(len, self.keys)) - self.count
         return f"{said}{f', {shared} of them shared,' if shared else ''} = {self.count} runs"
 
-    def recorded(self) -> "dict[str, Result]":
+    def recorded(self) -> "dict[str, tracking.Result]":
         """The results that the store holds already, by key."""
-        from sgdprobe.tracking import recorded_results
-
         keys = [key for some in self.keys for key in some.values()]
-        return recorded_results(self.design.base.tracking.uri, keys)
+        return tracking.recorded_results(self.design.base.tracking.uri, keys)
 
-    def missing(self, recorded: "Mapping[str, Result]") -> list[tuple[Design, Run]]:
+    def missing(self, recorded: "Mapping[str, tracking.Result]") -> list[tuple[Design, Run]]:
         """The runs without a result, each once."""
         found = {
             key: (design, run)
@@ -119,7 +114,7 @@ def study_of(
     return Study(request, left_out, Design(base, factors, request.seeds), tuning)
 
 
-def _run_what_is_missing(study: Study, recorded: "Mapping[str, Result]") -> bool:
+def _run_what_is_missing(study: Study, recorded: "Mapping[str, tracking.Result]") -> bool:
     """Say what there is, and run what there is not; whether anything was run."""
     request, factors = study.request, study.design.factors
     missing = study.missing(recorded)
@@ -148,7 +143,9 @@ def _run_what_is_missing(study: Study, recorded: "Mapping[str, Result]") -> bool
     return True
 
 
-def _results(study: Study, recorded: "Mapping[str, Result]") -> tuple[StudyResults, Tuned | None]:
+def _results(
+    study: Study, recorded: "Mapping[str, tracking.Result]"
+) -> tuple[StudyResults, Tuned | None]:
     """Both from the store. Raises Refusal if a run has no result: nothing is filled in."""
     if missing := study.missing(recorded):
         without = sorted({_cell(study, design, run) for design, run in missing})
@@ -171,13 +168,10 @@ def _results(study: Study, recorded: "Mapping[str, Result]") -> tuple[StudyResul
 
 def _keep(measured: StudyResults, page: Path) -> int:
     """Keep the page in the store too, with the first recipe's first run. Returns the exit code."""
-    from sgdprobe.errors import StoreError
-    from sgdprobe.tracking import log_report
-
     design = measured.design
     run = measured.results[design.baseline, 0]
     try:
-        where = log_report(design.base.tracking.uri, run, page, measured.request.study)
+        where = tracking.log_report(design.base.tracking.uri, run, page, measured.request.study)
     except StoreError as error:  # the report is written: only this copy of it is not
         print(f"the page is not in MLflow: {error}")
         return 1

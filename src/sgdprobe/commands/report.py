@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from sgdprobe import tracking
 from sgdprobe.commands.console import epoch_table
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import SettingsError
@@ -14,14 +15,6 @@ from sgdprobe.paths import REPORTS, study_folder
 from sgdprobe.reports.figures import learning_curve, loss_at_every_update
 from sgdprobe.reports.sweep import write
 from sgdprobe.reports.sweep.facts import Facts
-from sgdprobe.tracking import (
-    connect,
-    find_run,
-    newest_sweep,
-    recorded_arrays,
-    recorded_epochs,
-    runs_of,
-)
 
 NEWEST = "last-sweep"
 
@@ -37,7 +30,7 @@ def report(
     """
     folder = None if study is None else study_folder(study)
     if word == NEWEST:
-        newest = newest_sweep(uri)
+        newest = tracking.newest_sweep(uri)
         if newest is None:
             raise SettingsError("the store holds no sweep yet; report.py last draws the last run")
         word = newest
@@ -58,7 +51,7 @@ def report_sweep(
     known: Callable[[], Mapping[str, Settings]],
 ) -> Path | None:
     """Write the report of a sweep or an experiment; None if there is no such thing."""
-    runs = runs_of(uri, word)
+    runs = tracking.runs_of(uri, word)
     if not runs:
         return None
     return write(Facts.of(word, runs, known()), folder or REPORTS / quote(word, safe=""))
@@ -69,10 +62,10 @@ def report_run(word: str, uri: str | None) -> int:
 
     Raises SettingsError if the word names no run of ours.
     """
-    client = connect(uri)
-    run = find_run(client, word)
-    epochs = recorded_epochs(client, run)
-    (losses,) = recorded_arrays(uri, [run.info.run_id], "losses.npz")
+    client = tracking.connect(uri)
+    run = tracking.find_run(client, word)
+    epochs = tracking.recorded_epochs(client, run)
+    (losses,) = tracking.recorded_arrays(uri, [run.info.run_id], "losses.npz")
     title = f"{run.data.tags.get('recipe', '')}: {run.info.run_name}"
     figures = {"learning_curve.png": learning_curve(epochs, title)}
     if losses is not None:

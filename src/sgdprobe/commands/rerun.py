@@ -5,11 +5,11 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from sgdprobe import tracking
 from sgdprobe.commands.console import RunProgress, plain_console, where_to_look
 from sgdprobe.commands.progress import SweepProgress
 from sgdprobe.config.formatting import duration, percent
@@ -18,16 +18,15 @@ from sgdprobe.config.validators import NJobs, Nullable, Number
 from sgdprobe.data import Dataset
 from sgdprobe.data.dataset import BUNDLED
 from sgdprobe.errors import UserError
+from sgdprobe.provenance.command import origin, provenance_tags
 from sgdprobe.provenance.compare import ACCURACY_TOLERANCE, LOSS_TOLERANCE, Difference, Verdict
 from sgdprobe.provenance.compare import compare as compared
 from sgdprobe.provenance.environment import pin_cpu_kernels
+from sgdprobe.provenance.source import source_files
 from sgdprobe.provenance.worktree import run_at
 from sgdprobe.run.build import load_data, updates_and_epochs
 from sgdprobe.run.job import Job, Outcome, identity, run
 from sgdprobe.sweep.pool import fan_out, stop_workers
-
-if TYPE_CHECKING:
-    from sgdprobe.tracking import Record, Store
 
 MAX_SHOWN = 8  # causes shown
 ENDED = ("FINISHED", "FAILED")
@@ -57,10 +56,8 @@ class RerunOptions:
 
 def rerun_run(word: str, how: RerunOptions) -> int:
     """Repeat the run that `word` names and say how it came out. Returns the exit code."""
-    from sgdprobe.tracking import connect, find_run, read_record
-
-    client = connect(how.uri)
-    record = read_record(client, find_run(client, word))
+    client = tracking.connect(how.uri)
+    record = tracking.read_record(client, tracking.find_run(client, word))
     if how.at_commit:
         return _at_commit([record], [record.run_id], how)
     settings = _settings(record, how)
@@ -82,21 +79,19 @@ def rerun_run(word: str, how: RerunOptions) -> int:
 
 def rerun_sweep(word: str, sample: int | None, n_jobs: int, how: RerunOptions) -> int:
     """Repeat a sweep's runs, or `sample` of them drawn by chance, and show a table."""
-    from sgdprobe.tracking import connect, find_sweep, read_record
-
     for option, value, check in (("--sample", sample, SAMPLE), ("--n-jobs", n_jobs, NJobs())):
         try:
             check(value)
         except ValueError:
             raise invalid_value(option, value, check.expects) from None
-    client = connect(how.uri)
-    runs = find_sweep(client, word)
+    client = tracking.connect(how.uri)
+    runs = tracking.find_sweep(client, word)
     sweep = runs[0].data.tags["sweep"]
     ended = [found for found in runs if found.info.status in ENDED]
     if not ended:
         raise UserError(f"sweep {sweep} has no run that ended")
     some = random.SystemRandom().sample(ended, min(sample or len(ended), len(ended)))
-    records = [read_record(client, found) for found in some]
+    records = [tracking.read_record(client, found) for found in some]
     if how.at_commit:
         drawn = [] if sample is None else ["--sample", str(sample)]
         return _at_commit(records, ["--sweep", sweep, *drawn, "--n-jobs", str(n_jobs)], how)
@@ -123,8 +118,8 @@ Compared = dict[str, tuple[Verdict, Outcome]]
 
 
 def _fanned_out(
-    records: Sequence["Record"],
-    tasks: Sequence[tuple[Job, "Store"]],
+    records: Sequence["tracking.Record"],
+    tasks: Sequence[tuple[Job, "tracking.Store"]],
     sweep: SweepSettings,
     label: str,
 ) -> Compared:
@@ -149,8 +144,9 @@ def _fanned_out(
     return verdicts
 
 
-def _at_commit(records: Sequence["Record"], words: Sequence[str], how: RerunOptions) -> int:
-    from sgdprobe.tracking import absolute_uri
+def _at_commit(
+    records: Sequence["tracking.Record"], words: Sequence[str], how: RerunOptions
+) -> int:
 
     origins = {(record.provenance["git"]["commit"], record.diff) for record in records}
     if len(origins) > 1:
@@ -159,10 +155,10 @@ def _at_commit(records: Sequence["Record"], words: Sequence[str], how: RerunOpti
     _print(f"with the source of commit {commit}{' and its recorded changes' * bool(diff)}")
     # Not among the words, which are recorded: an address may hold a password.
     words = [*words, *how.words()]
-    return run_at(commit, diff, words, MLFLOW_TRACKING_URI=absolute_uri(how.uri))
+    return run_at(commit, diff, words, MLFLOW_TRACKING_URI=tracking.absolute_uri(how.uri))
 
 
-def _settings(record: "Record", how: RerunOptions) -> Settings:
+def _settings(record: "tracking.Record", how: RerunOptions) -> Settings:
     """The recorded settings, with the data where it lies. Raises SettingsError."""
     settings = Settings.from_dict(record.settings)
     root = how.data_root or record.provenance["data"]["folder"]
@@ -170,7 +166,7 @@ def _settings(record: "Record", how: RerunOptions) -> Settings:
     return replace(settings, data=replace(settings.data, root=root), sweep=again)
 
 
-def _checked_data(settings: Settings, record: "Record", how: RerunOptions) -> Dataset:
+def _checked_data(settings: Settings, record: "tracking.Record", how: RerunOptions) -> Dataset:
     """The data, if it is what the run was trained on. Raises Refusal that names the file."""
     data = load_data(settings)
     recorded = record.provenance["data"]
@@ -191,10 +187,8 @@ def _print(*lines: str) -> None:
     CONSOLE.print(*lines, sep="\n", soft_wrap=True)
 
 
-def _say_source(records: Iterable["Record"]) -> None:
+def _say_source(records: Iterable["tracking.Record"]) -> None:
     """Say first what is likely to make the numbers differ."""
-    from sgdprobe.provenance.source import source_files
-
     now = source_files()
     recorded = [record.provenance["source"]["files"] for record in records]
     changed = sorted({n for files in recorded for n in files | now if files.get(n) != now.get(n)})
@@ -205,30 +199,27 @@ def _say_source(records: Iterable["Record"]) -> None:
         )
 
 
-def _prepared(record: "Record", settings: Settings, how: RerunOptions) -> tuple["Store", Job]:
+def _prepared(
+    record: "tracking.Record", settings: Settings, how: RerunOptions
+) -> tuple["tracking.Store", Job]:
     """Where to record the repeat, and what to run."""
-    from sgdprobe.provenance.command import origin, provenance_tags
-    from sgdprobe.tracking import open_experiment
-
     tags = {name: record.tags[name] for name in ("recipe", "seed") if name in record.tags}
     tags |= provenance_tags() | identity(settings, load_data(settings))
     tags["rerun_of"] = record.run_id
     name = f"rerun {record.run_id[:8]} {record.name}"
     job = Job(settings, record.tags.get("recipe", ""), name, tags, origin())
-    return open_experiment(how.uri, record.experiment), job
+    return tracking.open_experiment(how.uri, record.experiment), job
 
 
-def _compare(record: "Record", outcome: Outcome, store: "Store") -> Verdict:
+def _compare(record: "tracking.Record", outcome: Outcome, store: "tracking.Store") -> Verdict:
     """Compare what was recorded with what the repeat recorded, and tag the repeat."""
-    from sgdprobe.tracking import read_record, store_errors, tag_verdict
-
     lost = Difference("ending", record.failure or record.status, outcome.failure)
     if outcome.run_id is None:
         return Verdict("DIFFERENT", 0, lost)
     client = store.client()
     try:
-        with store_errors(store.uri):
-            repeat = read_record(client, client.get_run(outcome.run_id))
+        with tracking.store_errors(store.uri):
+            repeat = tracking.read_record(client, client.get_run(outcome.run_id))
     except UserError:  # the store broke in the middle, and holds no whole record of the repeat
         return Verdict("DIFFERENT", 0, lost)
     ending = Difference("ending", record.failure or record.status, repeat.failure or repeat.status)
@@ -240,8 +231,8 @@ def _compare(record: "Record", outcome: Outcome, store: "Store") -> Verdict:
         ending,
         interrupted=record.status not in ENDED,
     )
-    with store_errors(store.uri):
-        tag_verdict(client, outcome.run_id, verdict.word)
+    with tracking.store_errors(store.uri):
+        tracking.tag_verdict(client, outcome.run_id, verdict.word)
     return verdict
 
 
@@ -263,7 +254,7 @@ def _verdict_lines(verdict: Verdict) -> list[str]:
     return lines + ([f"  and {more} more in provenance.json"] if more > 0 else [])
 
 
-def _table(records: Sequence["Record"], verdicts: Compared) -> Table:
+def _table(records: Sequence["tracking.Record"], verdicts: Compared) -> Table:
     """The runs in the order of the sweep's own ids, with the first difference and its cause."""
     table = Table("run", "name", "verdict", "time", "", box=SIMPLE_HEAD, pad_edge=False)
     for record in sorted(records, key=lambda record: record.name):

@@ -4,26 +4,23 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from joblib import effective_n_jobs
 from rich.console import Console
 
+from sgdprobe import tracking
 from sgdprobe.commands.console import plain_console, where_to_look
 from sgdprobe.commands.progress import SweepProgress, result_table
 from sgdprobe.config.formatting import duration
 from sgdprobe.config.settings import Settings
-from sgdprobe.errors import UserError
+from sgdprobe.errors import StoreError, UserError
+from sgdprobe.provenance.command import origin, provenance_tags
 from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data
 from sgdprobe.run.job import Job, Outcome, identity
 from sgdprobe.sweep.plan import Plan
 from sgdprobe.sweep.pool import fan_out, start_workers, stop_workers
 from sgdprobe.sweep.resume import Task, expected_seconds, finished_outcomes, stale_runs
-
-if TYPE_CHECKING:
-    from sgdprobe.tracking import Store
-
 
 Recipes = Mapping[str, Settings]
 
@@ -42,9 +39,10 @@ def run_sweep(plan: Plan, known: Callable[[], Recipes] | None) -> int:
     if settings.sweep.dry_run:
         return print_plan(plan, console)
     starting = start_workers(settings, len(plan.jobs))
-    from sgdprobe.tracking import open_experiment
 
-    stores = {name: open_experiment(settings.tracking.uri, name) for name in _experiments(plan)}
+    stores = {
+        name: tracking.open_experiment(settings.tracking.uri, name) for name in _experiments(plan)
+    }
     tasks = _tasks(plan, stores)
     done = finished_outcomes(tasks) if settings.sweep.resume else {}
     left = [task for task in tasks if task[0].name not in done]
@@ -70,7 +68,7 @@ def run_sweep(plan: Plan, known: Callable[[], Recipes] | None) -> int:
 
 
 def _run(
-    left: Sequence[Task], plan: Plan, stores: Iterable["Store"], progress: SweepProgress
+    left: Sequence[Task], plan: Plan, stores: Iterable["tracking.Store"], progress: SweepProgress
 ) -> bool:
     """Run what is left; False if a store that breaks, or workers that die, end it early."""
     settings = plan.jobs[0].settings.sweep
@@ -87,7 +85,9 @@ def _run(
     return True
 
 
-def print_end(plan: Plan, progress: SweepProgress, took: str, stores: Iterable["Store"]) -> None:
+def print_end(
+    plan: Plan, progress: SweepProgress, took: str, stores: Iterable["tracking.Store"]
+) -> None:
     """Print what became of the runs, and where to compare them."""
     if progress.cautions():
         progress.console.print(progress.cautions(), soft_wrap=True)
@@ -100,20 +100,18 @@ def print_end(plan: Plan, progress: SweepProgress, took: str, stores: Iterable["
 
 def print_report(
     plan: Plan,
-    stores: Iterable["Store"],
+    stores: Iterable["tracking.Store"],
     outcomes: Sequence[Outcome],
     known: Recipes,
     console: Console,
 ) -> None:
     """Write the sweep's page and say where it is; it shows what was done before, too."""
     from sgdprobe.commands.report import report_sweep  # imports matplotlib: after the runs
-    from sgdprobe.errors import StoreError
-    from sgdprobe.tracking import add_to_sweep
 
     before = [outcome.run_id for outcome in outcomes if outcome.reused and outcome.run_id]
     uri = next(iter(stores)).uri
     try:
-        add_to_sweep(uri, plan.sweep, before)
+        tracking.add_to_sweep(uri, plan.sweep, before)
         page = report_sweep(plan.sweep, None, uri, lambda: known)
     except (OSError, StoreError) as error:  # such as a full disk; the runs are recorded
         console.print(f"no report: {error}", soft_wrap=True)
@@ -123,10 +121,10 @@ def print_report(
 
 def print_plan(plan: Plan, console: Console) -> int:
     """Print what would be run, and how long that takes; nothing is written."""
-    from sgdprobe.tracking import find_experiment
-
     settings = plan.jobs[0].settings
-    found = {name: find_experiment(settings.tracking.uri, name) for name in _experiments(plan)}
+    found = {
+        name: tracking.find_experiment(settings.tracking.uri, name) for name in _experiments(plan)
+    }
     stores = {name: store for name, store in found.items() if store is not None}
     tasks = _tasks(plan, stores)
     done = finished_outcomes(tasks) if settings.sweep.resume else {}
@@ -159,10 +157,8 @@ def _experiments(plan: Plan) -> list[str]:
     return [experiment] if experiment else list(dict.fromkeys(job.recipe for job in plan.jobs))
 
 
-def _tasks(plan: Plan, stores: Mapping[str, "Store"]) -> list[Task]:
+def _tasks(plan: Plan, stores: Mapping[str, "tracking.Store"]) -> list[Task]:
     """The jobs, tagged with all that tells them apart, each with the store that it goes to."""
-    from sgdprobe.provenance.command import origin, provenance_tags
-
     tasks = []
     for job in plan.jobs:
         store = stores.get(job.settings.tracking.experiment or job.recipe)
@@ -173,7 +169,7 @@ def _tasks(plan: Plan, stores: Mapping[str, "Store"]) -> list[Task]:
 
 
 @contextmanager
-def _stop_on_interrupt(stores: Iterable["Store"], console: Console) -> Iterator[None]:
+def _stop_on_interrupt(stores: Iterable["tracking.Store"], console: Console) -> Iterator[None]:
     """When the sweep is stopped, stop its workers and mark their runs KILLED."""
     try:
         yield

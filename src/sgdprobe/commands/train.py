@@ -1,18 +1,16 @@
 """One run as a command: progress while it trains, a summary, what to open next."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from sgdprobe import tracking
 from sgdprobe.commands.console import RunProgress, where_to_look
 from sgdprobe.config.formatting import duration, percent, run_name
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics
+from sgdprobe.provenance.command import origin, provenance_tags
 from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data, updates_and_epochs
 from sgdprobe.run.job import NO_RECIPE, Job, run
-
-if TYPE_CHECKING:
-    from sgdprobe.tracking import RunRecorder
 
 
 def train_command(settings: Settings, recipe: str | None, overridden: Sequence[str]) -> int:
@@ -22,16 +20,14 @@ def train_command(settings: Settings, recipe: str | None, overridden: Sequence[s
     """
     pin_cpu_kernels(settings.bits)
     data = load_data(settings)  # refuses before anything is written
-    from sgdprobe.provenance.command import origin, provenance_tags
     from sgdprobe.reports.figures import run_figures
-    from sgdprobe.tracking import open_experiment
 
     name = recipe or NO_RECIPE
-    store = open_experiment(settings.tracking.uri, settings.tracking.experiment or name)
+    store = tracking.open_experiment(settings.tracking.uri, settings.tracking.experiment or name)
     tags = provenance_tags() | {"recipe": name, "seed": str(settings.seed)}
     job = Job(settings, name, run_name(settings, overridden), tags, origin())
 
-    def finish(recorder: "RunRecorder", epochs: list[EpochMetrics]) -> None:
+    def finish(recorder: "tracking.RunRecorder", epochs: list[EpochMetrics]) -> None:
         for file, figure in run_figures(epochs, f"{name}: {job.name}").items():
             recorder.figure(file, figure)
 

@@ -3,15 +3,17 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from sgdprobe import tracking
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
 from sgdprobe.nn import EpochMetrics, Network, TrainingState, train
 from sgdprobe.paths import CHECKPOINTS
 from sgdprobe.provenance.environment import Environment
+from sgdprobe.provenance.source import source_hash
 from sgdprobe.run.build import (
     Params,
     Splits,
@@ -32,9 +34,6 @@ from sgdprobe.run.record import (
     provenance,
     weights_hash,
 )
-
-if TYPE_CHECKING:
-    from sgdprobe.tracking import RunRecorder, Store
 
 # What a run is called when no recipe was named: after conf/config.yaml.
 NO_RECIPE = "config"
@@ -101,8 +100,6 @@ def identity(settings: Settings, data: Dataset) -> dict[str, str]:
 
     `program` is the settings alone; `size` is what a run's time depends on.
     """
-    from sgdprobe.provenance.source import source_hash
-
     return {
         "key": settings.key(data.digest, source_hash()),
         "program": settings.key(),
@@ -112,12 +109,12 @@ def identity(settings: Settings, data: Dataset) -> dict[str, str]:
     }
 
 
-Finish = Callable[["RunRecorder", list[EpochMetrics]], None]
+Finish = Callable[["tracking.RunRecorder", list[EpochMetrics]], None]
 
 
 def run(
     job: Job,
-    store: "Store",
+    store: "tracking.Store",
     watcher: Watcher | None = None,
     finish: Finish = lambda *_: None,
 ) -> Outcome:
@@ -126,8 +123,6 @@ def run(
     A long run that was killed goes on from its checkpoint, as a run of its own that begins with
     the epochs of the killed one. finish is called before the record is closed.
     """
-    from sgdprobe.tracking import RunRecorder, store_errors
-
     started = time.perf_counter()
     epochs: list[EpochMetrics] = []
     cautions: list[PreflightWarning] = []
@@ -143,9 +138,9 @@ def run(
             tags["continues"] = standing.run_id
         machine = Environment()
         with (
-            store_errors(store.uri),
+            tracking.store_errors(store.uri),
             machine.single_threaded_blas(),
-            RunRecorder(store, job.name, job.settings, data, tags) as recorder,
+            tracking.RunRecorder(store, job.name, job.settings, data, tags) as recorder,
         ):
             run_id = recorder.run_id
             recorder.provenance(provenance(job.settings, data, machine), job.origin)
@@ -183,7 +178,9 @@ def _assemble(settings: Settings, data: Dataset) -> Parts:
     return Parts(settings, first, network, examples, streams["batches"], updates, data)
 
 
-def _look_ahead(parts: Parts, recorder: "RunRecorder", watcher: Watcher) -> list[PreflightWarning]:
+def _look_ahead(
+    parts: Parts, recorder: "tracking.RunRecorder", watcher: Watcher
+) -> list[PreflightWarning]:
     """What looks wrong with the first images, not with a draw: nothing random is moved."""
     images = np.arange(parts.settings.training.batch_size)
     cautions = preflight(parts.settings, parts.network, *parts.examples.train.batch(images))
@@ -194,7 +191,7 @@ def _look_ahead(parts: Parts, recorder: "RunRecorder", watcher: Watcher) -> list
 
 
 def _take_up(
-    standing: Checkpoint | None, epochs: list[EpochMetrics], recorder: "RunRecorder"
+    standing: Checkpoint | None, epochs: list[EpochMetrics], recorder: "tracking.RunRecorder"
 ) -> TrainingState | None:
     """Record the epochs of a run that was killed; where it stood."""
     if standing is None:
@@ -207,7 +204,7 @@ def _take_up(
 
 def _train(
     parts: Parts,
-    recorder: "RunRecorder",
+    recorder: "tracking.RunRecorder",
     epochs: list[EpochMetrics],
     start: TrainingState | None,
     saver: CheckpointWriter,

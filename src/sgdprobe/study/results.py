@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sgdprobe import tracking
+from sgdprobe.provenance.source import source_hash
 from sgdprobe.run.build import load_data
 from sgdprobe.study.design import Cell, Design
 from sgdprobe.study.diagnostics import FinalDiagnostics, final_diagnostics
 from sgdprobe.study.factors import Factor
 from sgdprobe.study.spec import StudySpec
-
-if TYPE_CHECKING:
-    from sgdprobe.tracking import Evidence, Result
 
 Run = tuple[Cell, int]  # a cell and a seed
 
@@ -31,8 +30,8 @@ class StudyResults:
     request: StudySpec
     design: Design
     left_out: tuple[Factor, ...]
-    results: Mapping[Run, "Result"]
-    evidence: Mapping[Run, "Evidence"] = field(default_factory=dict)
+    results: Mapping[Run, "tracking.Result"]
+    evidence: Mapping[Run, "tracking.Evidence"] = field(default_factory=dict)
     signs: Mapping[Run, FinalDiagnostics] = field(default_factory=dict)
 
     @property
@@ -63,8 +62,6 @@ class StudyResults:
 
 def run_keys(design: Design) -> dict[Run, str]:
     """The key of each run: what it was recorded under, wherever that was."""
-    from sgdprobe.provenance.source import source_hash
-
     keys = {}
     for cell, seed in design.runs():
         settings = design.settings(cell, seed)
@@ -76,14 +73,12 @@ def load_results(
     request: StudySpec,
     design: Design,
     left_out: tuple[Factor, ...],
-    results: Mapping[Run, "Result"],
+    results: Mapping[Run, "tracking.Result"],
 ) -> StudyResults:
     """The study, with what its runs recorded on their way. Raises StoreError."""
-    from sgdprobe.tracking import recorded_evidence
-
     runs = list(design.runs())
     near = set(design.near_corners())
-    evidence = recorded_evidence(design.base.tracking.uri, [results[run] for run in runs])
+    evidence = tracking.recorded_evidence(design.base.tracking.uri, [results[run] for run in runs])
     return StudyResults(
         request,
         design,

@@ -8,21 +8,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.backend import resource_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from sgdprobe import tracking
 from sgdprobe.config.settings import Settings, SweepSettings
-from sgdprobe.errors import WorkersDidNotStart
+from sgdprobe.errors import StoreError, WorkersDidNotStart
 from sgdprobe.run.build import load_data
 from sgdprobe.run.job import Job, Outcome, run
 from sgdprobe.sweep.resume import Task, finished_outcomes
-
-if TYPE_CHECKING:
-    from sgdprobe.tracking import Store
 
 MAX_FAILED_STARTS = (
     5  # deaths of workers one after another, with no run begun, until a sweep gives up
@@ -68,24 +66,20 @@ def _parallel(settings: SweepSettings, **options: Any) -> Parallel:
 
 
 def _warm_up_worker(settings: Settings) -> None:
-    from sgdprobe.tracking import import_mlflow  # takes seconds, once in each process
 
-    import_mlflow(settings.tracking.uri)
+    tracking.import_mlflow(settings.tracking.uri)
     load_data(settings)
 
 
-def _work(job: Job, store: "Store") -> Outcome:
+def _work(job: Job, store: "tracking.Store") -> Outcome:
     """Run one job.
 
     Unless it is finished by now: by another sweep, or by a worker that was killed before it could
     tell. Raises StoreError where no run could be recorded, so that the sweep ends.
     """
-    from sgdprobe.errors import StoreError
-    from sgdprobe.tracking import check_writable, import_mlflow, run_lock, store_errors
-
-    import_mlflow(store.uri)
-    with store_errors(store.uri), run_lock(store.uri, job.tags["key"]):
-        check_writable(store.uri)
+    tracking.import_mlflow(store.uri)
+    with tracking.store_errors(store.uri), tracking.run_lock(store.uri, job.tags["key"]):
+        tracking.check_writable(store.uri)
         again = "rerun_of" in job.tags or not job.settings.sweep.resume
         done = {} if again else finished_outcomes([(job, store)])
         found = done.get(job.name)
@@ -96,12 +90,10 @@ def _work(job: Job, store: "Store") -> Outcome:
     return outcome
 
 
-def _mark_reused(found: Outcome, store: "Store") -> Outcome:
+def _mark_reused(found: Outcome, store: "tracking.Store") -> Outcome:
     """What was found, and not as done earlier if this very sweep did it and lost the worker."""
-    from sgdprobe.tracking import run_tags
-
     assert found.run_id is not None
-    sweep = run_tags(store, found.run_id).get("sweep")
+    sweep = tracking.run_tags(store, found.run_id).get("sweep")
     return replace(found, reused=sweep != found.job.tags.get("sweep"))
 
 
@@ -157,12 +149,10 @@ def fan_out(
 
 def _kills(left: Mapping[str, Task], sweep: str) -> Counter[str]:
     """At how many deaths of workers the jobs of a sweep were under way, by name."""
-    from sgdprobe.tracking import mark_dead_runs_killed, runs_of_sweep
-
     kills: Counter[str] = Counter()
     for store in dict.fromkeys(store for _, store in left.values()):
-        mark_dead_runs_killed(store)
-        kills.update(runs_of_sweep(store, sweep, status="KILLED"))
+        tracking.mark_dead_runs_killed(store)
+        kills.update(tracking.runs_of_sweep(store, sweep, status="KILLED"))
     return kills
 
 
@@ -178,13 +168,10 @@ def _describe_death(error: TerminatedWorkerError, under_way: Sequence[str]) -> s
     )
 
 
-def stop_workers(stores: Iterable["Store"]) -> None:
+def stop_workers(stores: Iterable["tracking.Store"]) -> None:
     """End all workers at once and mark their runs KILLED; a broken store's next command does."""
-    from sgdprobe.errors import StoreError
-    from sgdprobe.tracking import mark_dead_runs_killed
-
     # Without reuse=True it would wait for workers that were started with other options.
     get_reusable_executor(reuse=True).shutdown(kill_workers=True)
     for store in stores:
         with suppress(StoreError):
-            mark_dead_runs_killed(store)
+            tracking.mark_dead_runs_killed(store)

@@ -2,14 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from sgdprobe import tracking
 from sgdprobe.run.job import Job, Outcome
 
-if TYPE_CHECKING:
-    from sgdprobe.tracking import Store
-
-Task = tuple[Job, "Store"]
+Task = tuple[Job, "tracking.Store"]
 
 # What can make a finished run of the same settings another run.
 STALE_REASONS = {"source_hash": "other source", "data_hash": "other data"}
@@ -17,12 +14,10 @@ STALE_REASONS = {"source_hash": "other source", "data_hash": "other data"}
 
 def finished_outcomes(tasks: Sequence[Task]) -> dict[str, Outcome]:
     """The outcomes of the jobs, by name, that the store holds finished under the same key."""
-    from sgdprobe.tracking import finished_runs, last_epochs
-
     outcomes: dict[str, Outcome] = {}
     for store, jobs in _by_store(tasks).items():
-        found = finished_runs(store, "key", [job.tags["key"] for job in jobs])
-        last = last_epochs(store, [run.run_id for run in found.values()])
+        found = tracking.finished_runs(store, "key", [job.tags["key"] for job in jobs])
+        last = tracking.last_epochs(store, [run.run_id for run in found.values()])
         for job in jobs:
             run = found.get(job.tags["key"])
             if run is not None and run.run_id in last:
@@ -35,15 +30,13 @@ def finished_outcomes(tasks: Sequence[Task]) -> dict[str, Outcome]:
 
 def stale_runs(tasks: Sequence[Task]) -> Mapping[str, int]:
     """How many of these jobs have a finished run that does not count, by reason."""
-    from sgdprobe.tracking import finished_runs, run_tags
-
     reasons: Counter[str] = Counter()
     for store, jobs in _by_store(tasks).items():
-        found = finished_runs(store, "program", [job.tags["program"] for job in jobs])
+        found = tracking.finished_runs(store, "program", [job.tags["program"] for job in jobs])
         for job in jobs:
             run = found.get(job.tags["program"])
             if run is not None:
-                tags = run_tags(store, run.run_id)
+                tags = tracking.run_tags(store, run.run_id)
                 why = [
                     words for tag, words in STALE_REASONS.items() if tags.get(tag) != job.tags[tag]
                 ]
@@ -53,20 +46,18 @@ def stale_runs(tasks: Sequence[Task]) -> Mapping[str, int]:
 
 def expected_seconds(tasks: Sequence[Task]) -> float | None:
     """What the jobs take one after another, from past runs of their sizes; None without such."""
-    from sgdprobe.tracking import median_seconds
-
     sizes = Counter((store, job.tags["size"]) for job, store in tasks)
     total = 0.0
     for (store, size), count in sizes.items():
-        each = median_seconds(store, size)
+        each = tracking.median_seconds(store, size)
         if each is None:
             return None
         total += count * each
     return total
 
 
-def _by_store(tasks: Sequence[Task]) -> dict["Store", list[Job]]:
-    jobs: dict[Store, list[Job]] = defaultdict(list)
+def _by_store(tasks: Sequence[Task]) -> dict["tracking.Store", list[Job]]:
+    jobs: dict[tracking.Store, list[Job]] = defaultdict(list)
     for job, store in tasks:
         jobs[store].append(job)
     return jobs

@@ -15,6 +15,8 @@ from sgdprobe.tracking.evidence import Result
 from sgdprobe.tracking.results import select
 from sgdprobe.tracking.store import artifact_root, connect, is_database, store_errors, store_uri
 
+__all__ = ["log_report", "recorded_arrays"]
+
 ARTIFACT_URIS = "SELECT run_uuid, artifact_uri FROM runs WHERE run_uuid IN :values"
 
 

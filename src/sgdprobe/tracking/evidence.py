@@ -14,6 +14,8 @@ from sgdprobe.provenance.source import source_hash
 from sgdprobe.tracking.results import diverged, group_by_run, last_metrics, select
 from sgdprobe.tracking.store import connect, is_database, run_url, store_errors, store_uri
 
+__all__ = ["Evidence", "Result", "recorded_evidence", "recorded_results"]
+
 PAGE = 1000
 
 ENDED = """

@@ -9,6 +9,8 @@ from mlflow.entities import Run
 from sgdprobe.errors import SettingsError
 from sgdprobe.nn import EpochMetrics
 
+__all__ = ["find_run", "find_sweep", "recorded_epochs"]
+
 MAX_SHOWN = 10
 SEARCH_WINDOW = 1000  # runs among which a mistyped word is looked for
 

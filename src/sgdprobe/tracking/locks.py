@@ -16,6 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+__all__ = ["run_lock"]
+
 # A lock on one byte of a file for each key: the system lets go of it when the process dies.
 BYTES = 2**62
 

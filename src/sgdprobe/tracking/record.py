@@ -16,6 +16,8 @@ from sgdprobe.errors import UserError
 from sgdprobe.provenance.processes import process_is_gone
 from sgdprobe.tracking.store import artifact_root
 
+__all__ = ["Record", "read_record", "tag_verdict"]
+
 REQUIRED_ARTIFACTS = ("settings.yaml", "provenance.json", "numbers.json")
 DIFF = "uncommitted.diff"
 

@@ -32,6 +32,8 @@ from sgdprobe.provenance.source import source_files, source_hash
 from sgdprobe.tracking.locks import store_lock
 from sgdprobe.tracking.store import Store, artifact_root, retry_when_locked
 
+__all__ = ["RunRecorder"]
+
 GIVE_UP_AFTER_S = 5.0  # seconds; a write takes milliseconds
 
 

@@ -19,6 +19,8 @@ from sgdprobe.nn import DivergedError, EpochMetrics
 from sgdprobe.tracking.find import recorded_epochs
 from sgdprobe.tracking.store import Store, engine, is_database, store_errors
 
+__all__ = ["finished_runs", "last_epochs", "median_seconds", "run_tags"]
+
 CHUNK = 500  # keys in one question; databases limit how long one may be
 
 FINISHED = """

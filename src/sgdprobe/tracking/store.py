@@ -1,6 +1,7 @@
 """The MLflow store: where it lies, and how it is made once, whoever comes first."""
 
 import contextlib
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -26,7 +27,26 @@ from sgdprobe.provenance.processes import process_is_gone
 from sgdprobe.provenance.redact import redact
 from sgdprobe.tracking.locks import store_lock
 
+__all__ = [
+    "Store",
+    "absolute_uri",
+    "check_writable",
+    "connect",
+    "find_experiment",
+    "import_mlflow",
+    "mark_dead_runs_killed",
+    "open_experiment",
+    "runs_of_sweep",
+    "store_errors",
+]
+
 T = TypeVar("T")
+
+# MLflow logs each step of making a store, and sets this level itself when it is imported.
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+logging.getLogger("alembic").setLevel(logging.WARNING)
+# A store that fails is reported in one line, from the exception; MLflow logs its traceback besides.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 # What MLflow says of a store of another version, and the versions that it knows.
 SCHEMA = re.compile(r"found version (\w+)")

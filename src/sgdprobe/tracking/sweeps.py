@@ -11,6 +11,8 @@ from sqlalchemy import text
 from sgdprobe.tracking.results import diverged, group_by_run, last_metrics, select
 from sgdprobe.tracking.store import connect, engine, is_database, run_url, store_errors, store_uri
 
+__all__ = ["SweepRun", "add_to_sweep", "newest_sweep", "runs_of"]
+
 # Later sweeps that found a run done before; the tag `sweep` names the one that made it.
 ALSO_IN = "also_in_sweeps"
 CURVE = "test_accuracy"

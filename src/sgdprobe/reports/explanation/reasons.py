@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sgdprobe import tracking
 from sgdprobe.config.settings import Settings
 from sgdprobe.reports.document import Block, FigureBlock, Heading, Table, Text
 from sgdprobe.reports.explanation.facts import Facts
@@ -17,7 +18,6 @@ from sgdprobe.study.effects import Array, estimate
 
 if TYPE_CHECKING:
     from sgdprobe.study.diagnostics import FinalDiagnostics
-    from sgdprobe.tracking import Evidence
 
 PREFIX = "symptom/"
 SATURATED = f"{PREFIX}saturated_1"
@@ -189,7 +189,7 @@ def _legend(facts: Facts) -> str:
     )
 
 
-def _evidence(facts: Facts, cell: Cell) -> list["Evidence"]:
+def _evidence(facts: Facts, cell: Cell) -> list["tracking.Evidence"]:
     return [facts.measured.evidence[cell, seed] for seed in range(facts.design.seeds)]
 
 

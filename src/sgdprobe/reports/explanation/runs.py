@@ -3,18 +3,14 @@
 import csv
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from sgdprobe import tracking
 from sgdprobe.config.formatting import format_value
 from sgdprobe.reports.document import Block, BulletList, Heading, Table, Text
 from sgdprobe.reports.explanation.facts import Facts
 from sgdprobe.reports.explanation.words import linked, percents
 from sgdprobe.study.design import cell_id
 from sgdprobe.study.results import Run
-
-if TYPE_CHECKING:
-    from sgdprobe.tracking import Result
-
 
 LAST = ("train_accuracy", "loss")
 COLUMNS = {
@@ -96,7 +92,7 @@ def columns(facts: Facts) -> list[Block]:
     ]
 
 
-def linked_run(result: "Result") -> str:
+def linked_run(result: "tracking.Result") -> str:
     """A run's id, leading to its page in MLflow."""
     words = f"{result.run_id[:8]}{' (diverged)' if result.diverged else ''}"
     return f"[{words}]({result.page})"

@@ -5,17 +5,15 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from sgdprobe import tracking
 from sgdprobe.config.formatting import format_value, percent
 from sgdprobe.config.settings import OPERATIONAL, Settings
 from sgdprobe.reports.explanation.words import percents
 from sgdprobe.study.effects import Array, estimate
-
-if TYPE_CHECKING:
-    from sgdprobe.tracking import SweepRun
 
 ROW, COLUMN, PANEL = "init.scale", "training.learning_rate", "network.hidden"
 SATURATED = "symptom/saturated_1"
@@ -29,13 +27,15 @@ class Facts:
     """A sweep; known : the recipes' settings, flat and as text, by name."""
 
     name: str
-    runs: "Sequence[SweepRun]"
+    runs: "Sequence[tracking.SweepRun]"
     known: Mapping[str, Mapping[str, str]]
 
     @classmethod
-    def of(cls, name: str, runs: "Sequence[SweepRun]", known: Mapping[str, Settings]) -> "Facts":
+    def of(
+        cls, name: str, runs: "Sequence[tracking.SweepRun]", known: Mapping[str, Settings]
+    ) -> "Facts":
         """What was made again counts once: the first that finished, or else the last try."""
-        best: dict[tuple[tuple[str, str], ...], SweepRun] = {}
+        best: dict[tuple[tuple[str, str], ...], tracking.SweepRun] = {}
         for run in runs:
             same = tuple(sorted(_numbers(run.params).items()))
             if same not in best or best[same].status != "FINISHED":
@@ -60,9 +60,9 @@ class Facts:
         return {ROW, COLUMN} <= set(self.axes) <= {ROW, COLUMN, PANEL}
 
     @cached_property
-    def cells(self) -> "dict[Cell, list[SweepRun]]":
+    def cells(self) -> "dict[Cell, list[tracking.SweepRun]]":
         """The runs of each cell by seed; cells in the order of their values."""
-        found: dict[Cell, list[SweepRun]] = defaultdict(list)
+        found: dict[Cell, list[tracking.SweepRun]] = defaultdict(list)
         for run in sorted(self.runs, key=lambda run: order(run.params.get("seed", ""))):
             found[tuple(run.params.get(axis, "") for axis in self.axes)].append(run)
         return dict(sorted(found.items(), key=lambda item: [order(value) for value in item[0]]))
@@ -82,7 +82,7 @@ class Facts:
         at = self.axes.index(axis)
         return sorted({cell[at] for cell in self.cells}, key=order)
 
-    def finished(self, cell: Cell) -> "list[SweepRun]":
+    def finished(self, cell: Cell) -> "list[tracking.SweepRun]":
         """The cell's runs that have a result."""
         return [r for r in self.cells[cell] if r.status == "FINISHED" and r.curve]
 
@@ -132,9 +132,9 @@ class Facts:
         return [name for name in same if name not in self.recipes(cell)]
 
     @cached_property
-    def warnings(self) -> "dict[str, list[SweepRun]]":
+    def warnings(self) -> "dict[str, list[tracking.SweepRun]]":
         """The runs that were warned of before training, by warning."""
-        found: dict[str, list[SweepRun]] = defaultdict(list)
+        found: dict[str, list[tracking.SweepRun]] = defaultdict(list)
         for run in self.runs:
             for tag in run.tags:
                 if tag.startswith(WARNING):

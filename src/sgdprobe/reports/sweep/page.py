@@ -3,8 +3,8 @@
 import csv
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from sgdprobe import tracking
 from sgdprobe.reports.document import (
     RUNS_FILE,
     Block,
@@ -17,9 +17,6 @@ from sgdprobe.reports.document import (
 from sgdprobe.reports.explanation.words import counted, listing, short
 from sgdprobe.reports.sweep.facts import COLUMN, PANEL, ROW, SATURATED, WARNING, Cell, Facts
 from sgdprobe.reports.sweep.figures import cell_at, layers
-
-if TYPE_CHECKING:
-    from sgdprobe.tracking import SweepRun
 
 HEAT_MAP, CURVES, SATURATION = "heat_map.svg", "learning_curves.svg", "saturation.svg"
 LAST = ("test_accuracy", "train_accuracy", "loss")
@@ -168,7 +165,7 @@ def cells(facts: Facts) -> list[Block]:
     ]  # fmt: skip
 
 
-def _linked(runs: "Sequence[SweepRun]") -> str:
+def _linked(runs: "Sequence[tracking.SweepRun]") -> str:
     return " ".join(
         f"[{run.run_id[:8]}{'' if run.state == 'finished' else f' {run.state}'}]({run.page})"
         for run in runs
