@@ -27,7 +27,7 @@ from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset, load
 from sgdprobe.nn import numerical_gradient
 from sgdprobe.nn.training import _run_updates
-from sgdprobe.run.build import build, initial_params_of, random_streams, splits
+from sgdprobe.run.build import build_network, initial_params, random_streams, splits
 
 LITERAL: Any = runpy.run_path(str(ROOT / "tests/oracle.py"))  # tests/ is not on a script's path
 NOTES = Settings.from_dict(
@@ -55,7 +55,7 @@ class Way:
 
 def ways(data: Dataset) -> list[Way]:
     """The notes' own, and ours."""
-    params = initial_params_of(NOTES, data, random_streams(0)["weights"])
+    params = initial_params(NOTES, data, random_streams(0)["weights"])
     mask = np.arange(NOTES.training.batch_size)
     literal = LITERAL["NotesNetwork"](params)
     W1 = literal.params["W1"].ravel()  # a view: what is changed here, the network feels
@@ -65,7 +65,7 @@ def ways(data: Dataset) -> list[Way]:
     def literally(n: int) -> None:
         LITERAL["numerical_gradient"](lambda _: literal.loss(x, t), W1[:n])
 
-    network = build(NOTES, data, params)
+    network = build_network(NOTES, data, params)
     batch = splits(NOTES, data).train.batch(mask)
 
     def differentiate(n: int) -> None:
@@ -109,7 +109,7 @@ def central_differences(data: Dataset, sample: int, blocks: int) -> list[dict[st
 def backprop(data: Dataset, updates: int) -> dict[str, Any]:
     """The same training by backprop: so many updates, scaled to all if they are fewer."""
     streams = random_streams(0)
-    network = build(NOTES, data, initial_params_of(NOTES, data, streams["weights"]))
+    network = build_network(NOTES, data, initial_params(NOTES, data, streams["weights"]))
     examples = splits(NOTES, data).train
     size = (updates, NOTES.training.batch_size)
     masks = streams["batches"].integers(0, len(examples), size, dtype=np.intp)

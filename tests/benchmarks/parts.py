@@ -28,7 +28,7 @@ from sgdprobe.nn import Examples, Network
 from sgdprobe.nn.functions import Array
 from sgdprobe.nn.layers import Activation, Affine, Layer, PixelAffine
 from sgdprobe.nn.training import _run_updates
-from sgdprobe.run.build import build, splits
+from sgdprobe.run.build import build_network, splits
 
 Parts = dict[str, list[float]]
 
@@ -132,7 +132,7 @@ def measured(turns: int, updates: int) -> Parts:
     """Seconds an update by part, a value for each turn, and by the loop as a whole."""
     problem = load_problem()
     examples = splits(RUN, problem.data).train
-    apart, whole = (build(RUN, problem.data, problem.params) for _ in range(2))
+    apart, whole = (build_network(RUN, problem.data, problem.params) for _ in range(2))
     rng = np.random.default_rng(0)
     parts: Parts = defaultdict(list)
     for turn in range(turns + 1):  # the first makes the arrays

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgdprobe.data import Dataset, load
-from sgdprobe.nn import initial_params
+from sgdprobe.nn import draw_params
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -69,9 +69,7 @@ class Contestant(Protocol):
 
 def load_problem() -> Problem:
     """The bundled MNIST, and weights that learn from the first epoch on (Xavier's)."""
-    params = initial_params(
-        np.random.default_rng(0), SIZES, scheme="xavier", scale=1, dtype="float32"
-    )
+    params = draw_params(np.random.default_rng(0), SIZES, scheme="xavier", scale=1, dtype="float32")
     return Problem(load("mnist", None), params)
 
 

@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 from timings import Spread, alternate, console, ratios, write_csv, write_json
 
 from sgdprobe.data import Dataset, load
-from sgdprobe.nn import Examples, Network, accuracy, initial_params, symptoms
+from sgdprobe.nn import Examples, Network, accuracy, draw_params, symptoms
 from sgdprobe.nn.examples import CHUNK
 from sgdprobe.nn.training import _run_updates
 from sgdprobe.run.build import splits
@@ -55,7 +55,7 @@ class Case:
 
     def network(self) -> Network:
         rng = np.random.default_rng(0)
-        params = initial_params(rng, self.sizes, scheme="xavier", scale=1, dtype=self.dtype)
+        params = draw_params(rng, self.sizes, scheme="xavier", scale=1, dtype=self.dtype)
         return Network(params, activation=self.activation, factor=1 / 255)
 
     def examples(self, data: Dataset) -> Examples:

@@ -72,8 +72,8 @@ def test_mnist_is_the_published_one(mnist: Dataset) -> None:
 
 def test_the_darkest_pixels_come_first_and_no_image_lights_the_first_65(mnist: Dataset) -> None:
     light = mnist.train_images.sum(axis=0) + mnist.test_images.sum(axis=0)
-    assert sorted(mnist.order.tolist()) == list(range(784))
-    assert (np.diff(light[mnist.order].astype(int)) >= 0).all()
+    assert sorted(mnist.pixel_order.tolist()) == list(range(784))
+    assert (np.diff(light[mnist.pixel_order].astype(int)) >= 0).all()
     assert np.count_nonzero(light == 0) == 65
 
 

@@ -7,7 +7,7 @@ from sgdprobe.nn import Examples
 
 IMAGES = np.array([[0, 0, 255], [0, 51, 102], [0, 0, 0], [255, 0, 0]], np.uint8)
 LABELS = np.array([7, 8, 9, 6], np.uint8)
-DARK = np.array([2, 1, 3, 0])  # how many pixels at the beginning of each are 0
+ZEROS = np.array([2, 1, 3, 0])  # how many pixels at the beginning of each are 0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -35,7 +35,7 @@ def test_pixels_are_float32_unless_told_otherwise() -> None:
 def test_pixels_that_are_0_at_the_beginning_of_all_are_left_out(
     mask: list[int], x: list[list[int]]
 ) -> None:
-    batch, t = Examples(IMAGES, LABELS, dark=DARK).batch(np.array(mask))
+    batch, t = Examples(IMAGES, LABELS, leading_zeros=ZEROS).batch(np.array(mask))
     assert batch.tolist() == x
     assert batch.flags.c_contiguous
     assert t.tolist() == LABELS[mask].tolist()
@@ -51,7 +51,9 @@ def test_batches_of_changing_sizes_do_not_mix() -> None:
 
 def test_a_batch_is_found_where_its_examples_lie() -> None:
     # The first example lies last, the second in the middle, the third first.
-    examples = Examples(IMAGES[:3], LABELS[:3], dark=DARK[:3], place=np.array([2, 1, 0]))
+    examples = Examples(
+        IMAGES[:3], LABELS[:3], leading_zeros=ZEROS[:3], position=np.array([2, 1, 0])
+    )
     for mask, x in (([1, 2], [[51, 102], [0, 255]]), ([0], [[]]), ([2, 0], [[255], [0]])):
         batch, t = examples.batch(np.array(mask))
         assert batch.tolist() == x
@@ -63,7 +65,7 @@ def test_chunks_are_all_examples_as_they_lie(n: int) -> None:
     rng = np.random.default_rng(n)
     images = rng.integers(0, 256, (n, 4), dtype=np.uint8)
     labels = rng.integers(0, 10, n, dtype=np.uint8)
-    examples = Examples(images, labels, place=rng.permutation(n))
+    examples = Examples(images, labels, position=rng.permutation(n))
     assert len(examples) == n
     seen = [(x.copy(), t.copy()) for x, t in examples.chunks()]
     np.testing.assert_array_equal(np.concatenate([x for x, _ in seen]), images)
@@ -71,7 +73,7 @@ def test_chunks_are_all_examples_as_they_lie(n: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dark", "shapes"),
+    ("zeros", "shapes"),
     [
         ([0] * 250 + [2] * 1250, [(1000, 3), (500, 1)]),
         ([2, 0] * 750, [(1000, 3), (500, 3)]),
@@ -79,10 +81,10 @@ def test_chunks_are_all_examples_as_they_lie(n: int) -> None:
     ],
 )
 def test_of_a_chunk_is_left_out_what_is_dark_in_all_its_images(
-    dark: list[int], shapes: list[tuple[int, int]]
+    zeros: list[int], shapes: list[tuple[int, int]]
 ) -> None:
-    images = np.array([[0, 0, 5] if zeros else [3, 0, 5] for zeros in dark], np.uint8)
-    examples = Examples(images, np.arange(1500), dark=np.array(dark))
+    images = np.array([[0, 0, 5] if n else [3, 0, 5] for n in zeros], np.uint8)
+    examples = Examples(images, np.arange(1500), leading_zeros=np.array(zeros))
     seen = [(x.copy(), t.copy()) for x, t in examples.chunks()]
     assert [x.shape for x, _ in seen] == shapes
     for x, t in seen:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from oracle import assert_same_gradient, numerical_gradient, sharp_partial
 
-from sgdprobe.nn import ACTIVATIONS, INITIALIZERS, LOSSES, SOFTMAX_AXIS, Network, initial_params
+from sgdprobe.nn import ACTIVATIONS, INITIALIZERS, LOSSES, SOFTMAX_AXIS, Network, draw_params
 from sgdprobe.nn.functions import Array, Labels
 
 STEP = 5e-4  # with Richardson's combination: larger, and so with less rounding, than the notes'
@@ -16,7 +16,7 @@ def problem(
 ) -> tuple[dict[str, Array], Array, Labels]:
     """Weights, with biases that are not zero, and a batch of 7 examples of 6 pixels, 3 classes."""
     rng = np.random.default_rng(SEED)
-    params = initial_params(rng, (6, *hidden, 3), scheme=scheme, scale=scale, dtype="float64")
+    params = draw_params(rng, (6, *hidden, 3), scheme=scheme, scale=scale, dtype="float64")
     for k in range(1, len(hidden) + 2):
         params[f"b{k}"] += rng.uniform(-0.5, 0.5, params[f"b{k}"].shape)
     return params, rng.random((7, 6)), rng.integers(0, 3, 7)

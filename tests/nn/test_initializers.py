@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sgdprobe.nn import initial_params
+from sgdprobe.nn import draw_params
 from sgdprobe.nn.functions import Array
 
 SIZES = (800, 200, 50)
@@ -11,7 +11,7 @@ SIZES = (800, 200, 50)
 
 def draw(scheme: str, scale: float = 1, dtype: str = "float64", seed: int = 0) -> dict[str, Array]:
     rng = np.random.default_rng(seed)
-    return initial_params(rng, SIZES, scheme=scheme, scale=scale, dtype=dtype)
+    return draw_params(rng, SIZES, scheme=scheme, scale=scale, dtype=dtype)
 
 
 @pytest.mark.parametrize(

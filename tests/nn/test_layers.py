@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from oracle import assert_same_gradient, numerical_gradient, sharp_partial
 
-from sgdprobe.nn import ACTIVATIONS, Network, initial_params, symptoms
+from sgdprobe.nn import ACTIVATIONS, Network, draw_params, symptoms
 from sgdprobe.nn.functions import LOSSES, ActivationFunction, Array, sigmoid
 from sgdprobe.nn.layers import Activation, Affine, PixelAffine, SoftmaxWithLoss
 
@@ -71,7 +71,7 @@ def test_an_activation_may_keep_its_input(
 ) -> None:
     monkeypatch.setitem(ACTIVATIONS, "swish", SWISH)
     rng = np.random.default_rng(0)
-    params = initial_params(rng, (6, *hidden, 3), scheme="normal", scale=1.0, dtype="float64")
+    params = draw_params(rng, (6, *hidden, 3), scheme="normal", scale=1.0, dtype="float64")
     x, t = rng.random((7, 6)), rng.integers(0, 3, 7)
     network = Network(params, activation="swish")
     network.gradient(x, t)

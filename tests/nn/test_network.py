@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sgdprobe.nn import ACTIVATIONS, GRADIENTS, LOSSES, SOFTMAX_AXIS, Network, initial_params
+from sgdprobe.nn import ACTIVATIONS, GRADIENTS, LOSSES, SOFTMAX_AXIS, Network, draw_params
 from sgdprobe.nn.functions import Array, Labels
 
 X = np.eye(2)  # two examples of two pixels: x @ W is W itself
@@ -23,7 +23,7 @@ def drawn(
     hidden: tuple[int, ...] = (5, 4), scale: float = 1.0, dtype: str = "float64"
 ) -> dict[str, Array]:
     rng = np.random.default_rng(0)
-    return initial_params(rng, (6, *hidden, 3), scheme="normal", scale=scale, dtype=dtype)
+    return draw_params(rng, (6, *hidden, 3), scheme="normal", scale=scale, dtype=dtype)
 
 
 def batch(n: int, dtype: str = "float64") -> tuple[Array, Labels]:
@@ -213,7 +213,7 @@ def test_raw_pixels_and_wide_weights_give_numbers_and_no_warning(
     # The notes' sums have a standard deviation of thousands; through identity and relu the scores
     # grow to 10^5. A warning would fail the test.
     rng = np.random.default_rng(0)
-    params = initial_params(rng, (784, 50, 100, 10), scheme="normal", scale=1.0, dtype=dtype)
+    params = draw_params(rng, (784, 50, 100, 10), scheme="normal", scale=1.0, dtype=dtype)
     x = rng.integers(0, 256, (100, 784)).astype(dtype)
     network = Network(params, activation=activation, softmax_over=over, loss=loss)
     t = rng.integers(0, 10, 100)

@@ -7,7 +7,7 @@ import oracle
 import pytest
 
 from sgdprobe.data import Dataset, load
-from sgdprobe.nn import Examples, Network, accuracy, initial_params, train
+from sgdprobe.nn import Examples, Network, accuracy, draw_params, train
 from sgdprobe.nn.functions import Array, Labels
 
 # Those of the notes' program.
@@ -17,7 +17,7 @@ NOTES: dict[str, Any] = {"activation": "sigmoid", "softmax_over": "batch", "loss
 
 def notes_weights(*sizes: int) -> dict[str, Array]:
     rng = np.random.default_rng(0)
-    return initial_params(rng, sizes, scheme="normal", scale=1.0, dtype="float64")
+    return draw_params(rng, sizes, scheme="normal", scale=1.0, dtype="float64")
 
 
 # The oracle itself says what the notes print.

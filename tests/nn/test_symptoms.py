@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sgdprobe.nn import Network, initial_params, symptoms
+from sgdprobe.nn import Network, draw_params, symptoms
 
 LABELS = np.array([0, 1] * 20)
 
@@ -25,7 +25,7 @@ def one_layer(*pre_activations: float, activation: str = "sigmoid") -> Network:
 def mnist_like(scheme_scale: float, brightest: float) -> dict[str, float]:
     """Symptoms of the notes' network on random images, pixels 0 … brightest."""
     rng = np.random.default_rng(0)
-    params = initial_params(
+    params = draw_params(
         rng, (784, 50, 100, 10), scheme="normal", scale=scheme_scale, dtype="float64"
     )
     return symptoms(Network(params), brightest * rng.random((40, 784)), LABELS)
@@ -89,7 +89,7 @@ def test_gradient_norms_by_hand() -> None:
 @pytest.mark.parametrize("hidden", [(), (4,), (4, 3)])
 def test_every_layer_has_its_signs_and_weights_stay(hidden: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
-    params = initial_params(rng, (5, *hidden, 2), scheme="normal", scale=1.0, dtype="float64")
+    params = draw_params(rng, (5, *hidden, 2), scheme="normal", scale=1.0, dtype="float64")
     network = Network(params)
     before = network.theta.copy()
     signs = symptoms(network, rng.random((40, 5)), LABELS)

@@ -19,7 +19,7 @@ from sgdprobe.nn import (
     Network,
     TrainingState,
     accuracy,
-    initial_params,
+    draw_params,
     symptoms,
     train,
 )
@@ -35,7 +35,7 @@ def examples(n: int = 40, dtype: str = "float64", seed: int = 0, pixels: int = 6
 
 def network(dtype: str = "float64", **kwargs: Any) -> Network:
     rng = np.random.default_rng(1)
-    params = initial_params(rng, (6, 5, 4, 3), scheme="normal", scale=1.0, dtype=dtype)
+    params = draw_params(rng, (6, 5, 4, 3), scheme="normal", scale=1.0, dtype=dtype)
     return Network(params, factor=1 / 255, **kwargs)
 
 
@@ -204,7 +204,7 @@ def test_what_can_be_learned_is_learned() -> None:
     images = np.random.default_rng(0).integers(0, 256, (300, 3), dtype=np.uint8)
     data = Examples(images, images.argmax(axis=1))
     rng = np.random.default_rng(1)
-    params = initial_params(rng, (3, 8, 3), scheme="xavier", scale=1.0, dtype="float32")
+    params = draw_params(rng, (3, 8, 3), scheme="xavier", scale=1.0, dtype="float32")
     metrics = run(Network(params, factor=1 / 255), data, updates=3000, batch_size=10)
     assert metrics[-1].train_accuracy > 0.95
     assert metrics[-1].loss < metrics[0].loss / 4
@@ -249,7 +249,7 @@ def test_a_resumed_run_goes_on_to_the_same_bits(stop: int, sampling: str) -> Non
     def keep(here: TrainingState) -> None:
         kept.append(copy.deepcopy(here))
 
-    metrics = run(whole, examples(), 25, sampling=sampling, after_update=keep)
+    metrics = run(whole, examples(), 25, sampling=sampling, on_update=keep)
     assert [here.updates for here in kept] == list(range(1, 26))
     resumed = network()
     rest = run(resumed, examples(), 25, sampling=sampling, start=kept[stop - 1])
@@ -302,7 +302,7 @@ def test_an_update_allocates_no_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(GRADIENTS, "watched", watched)
     rng = np.random.default_rng(0)
-    params = initial_params(rng, (784, 200, 10), scheme="he", scale=1.0, dtype="float32")
+    params = draw_params(rng, (784, 200, 10), scheme="he", scale=1.0, dtype="float32")
     data = examples(1000, "float32", pixels=784)
     tracemalloc.start()
     try:

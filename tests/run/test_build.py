@@ -8,8 +8,8 @@ from sgdprobe.data import Dataset
 from sgdprobe.nn import Network, train
 from sgdprobe.nn.functions import Array
 from sgdprobe.run.build import (
-    build,
-    initial_params_of,
+    build_network,
+    initial_params,
     params_in_pixel_order,
     random_streams,
     splits,
@@ -52,8 +52,8 @@ def test_batches_have_the_darkest_pixels_first_but_for_those_dark_in_all(data: D
 
 def test_the_network_has_a_weight_for_every_pixel_and_gives_it_back(data: Dataset) -> None:
     chosen = settings("none")
-    first = initial_params_of(chosen, data, random_streams(0)["weights"])
-    network = build(chosen, data, first)
+    first = initial_params(chosen, data, random_streams(0)["weights"])
+    network = build_network(chosen, data, first)
     np.testing.assert_array_equal(network.params["W1"], first["W1"][ORDER])
     whole = params_in_pixel_order(data, network)
     assert list(whole) == list(first)
@@ -72,8 +72,8 @@ def scaled(scale: str) -> Array:
 @pytest.mark.parametrize("scale", ["none", "unit", "standard"])
 def test_training_is_that_of_a_plain_loop_on_all_pixels_scaled(scale: str, data: Dataset) -> None:
     chosen = settings(scale)
-    first = initial_params_of(chosen, data, random_streams(0)["weights"])
-    network, rng = build(chosen, data, first), random_streams(0)["batches"]
+    first = initial_params(chosen, data, random_streams(0)["weights"])
+    network, rng = build_network(chosen, data, first), random_streams(0)["batches"]
     examples = splits(chosen, data).train
     rate = {"learning_rate": 0.1, "batch_size": 2, "updates": 5}
     metrics = list(train(network, examples, examples, rng, **rate))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from sgdprobe.nn import EpochMetrics, Examples, Network, TrainingState, initial_params, train
+from sgdprobe.nn import EpochMetrics, Examples, Network, TrainingState, draw_params, train
 from sgdprobe.run.checkpoint import Checkpoint, CheckpointWriter, restore, save
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ UPDATES = 10
 def begin(
     sampling: str,
     start: TrainingState | None = None,
-    after_update: Callable[[TrainingState], None] = lambda _: None,
+    on_update: Callable[[TrainingState], None] = lambda _: None,
 ) -> tuple[Network, Iterator[EpochMetrics]]:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (50, 12), dtype=np.uint8)
     examples = Examples(images, rng.integers(0, 3, 50))
-    params = initial_params(rng, (12, 5, 3), scheme="xavier", scale=1.0, dtype="float32")
+    params = draw_params(rng, (12, 5, 3), scheme="xavier", scale=1.0, dtype="float32")
     network = Network(params)
     return network, train(
         network,
@@ -40,7 +40,7 @@ def begin(
         updates=UPDATES,
         sampling=sampling,
         start=start,
-        after_update=after_update,
+        on_update=on_update,
     )
 
 
@@ -64,13 +64,13 @@ def test_a_run_goes_on_from_any_update_with_the_same_bits(
         if checkpoint.updates == at:
             raise Killed
 
-    _, epochs = begin(sampling, after_update=kill)
+    _, epochs = begin(sampling, on_update=kill)
     with pytest.raises(Killed):
         seen.extend(epochs)
     standing = restore(file)
     assert standing is not None
-    assert standing.checkpoint.updates == at
-    resumed, rest = begin(sampling, start=standing.checkpoint)
+    assert standing.state.updates == at
+    resumed, rest = begin(sampling, start=standing.state)
     found = standing.epochs + list(rest)
     assert found == expected
     assert [m.losses.tolist() for m in found] == [m.losses.tolist() for m in expected]

@@ -11,7 +11,7 @@ import pytest
 
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import Network
-from sgdprobe.run.build import build, initial_params_of, load_data, random_streams, splits
+from sgdprobe.run.build import build_network, initial_params, load_data, random_streams, splits
 from sgdprobe.run.preflight import preflight
 
 if TYPE_CHECKING:
@@ -103,9 +103,13 @@ def begun(flat: dict[str, Any], root: Path) -> tuple[Settings, Network, Any, Any
         (blocks.setdefault(block, {}) if block else blocks)[name] = value
     settings = Settings.from_dict(blocks)
     data = load_data(settings)
-    first = initial_params_of(settings, data, random_streams(settings.seed)["weights"])
+    first = initial_params(settings, data, random_streams(settings.seed)["weights"])
     batch = np.arange(settings.training.batch_size)
-    return settings, build(settings, data, first), *splits(settings, data).train.batch(batch)
+    return (
+        settings,
+        build_network(settings, data, first),
+        *splits(settings, data).train.batch(batch),
+    )
 
 
 Warned = Callable[[dict[str, Any]], dict[str, str]]

@@ -68,7 +68,7 @@ class Dataset:
         return sha.hexdigest()
 
     @cached_property
-    def order(self) -> NDArray[np.intp]:
+    def pixel_order(self) -> NDArray[np.intp]:
         """Indices of all pixels : (pixels,), the darkest first, by their sum over all images."""
         images = self.train_images, self.test_images
         return np.argsort(sum(part.sum(axis=0, dtype=np.uint64) for part in images), kind="stable")

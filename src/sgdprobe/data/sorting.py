@@ -1,4 +1,8 @@
-"""Images as training reads them fastest: the darkest pixels first, images dark alike together."""
+"""Images in the order that training reads fastest.
+
+The pixels that are darkest in the whole data set come first, and images with equally many leading
+zeros are stored together: a batch or a chunk then leaves out the pixels that are 0 in all of it.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,44 +17,44 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class SortedSplit:
-    """Examples in another order; all arrays are read-only.
+    """Examples sorted by their leading zeros; all arrays are read-only.
 
-    images : (n, pixels) uint8, pixels in the data set's `order`; labels : (n,).
-    dark : (n,) how many pixels at the beginning of each image are 0, ascending. With MNIST it is
-    373 of 784 on average, and 155 on average in all of a hundred images. For an image that is
-    wholly dark, 0: that is safe, and rare.
-    place : (n,) where each example lies in the other arrays.
+    images : (n, pixels) uint8, pixels in the data set's `pixel_order`; labels : (n,) uint8.
+    leading_zeros : (n,) the number of pixels at the beginning of each image that are 0, ascending.
+    With MNIST it is 373 of 784 on average; 155 on average are 0 in all of a hundred images. For an
+    image without any light it is 0, which is safe, and rare.
+    position : (n,) the row of each example in the other arrays.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
-    dark: Indices
-    place: Indices
+    leading_zeros: Indices
+    position: Indices
 
     @classmethod
     def from_images(
-        cls, images: NDArray[np.uint8], labels: NDArray[np.uint8], order: Indices
+        cls, images: NDArray[np.uint8], labels: NDArray[np.uint8], pixel_order: Indices
     ) -> "SortedSplit":
-        """Lay out the images : (n, pixels) with their pixels in this order : (pixels,).
+        """Sort images : (n, pixels), with their pixels in pixel_order : (pixels,).
 
-        In memory of NumPy's own, for which it asks for huge pages where Python's bytes, which the
-        files were read into, have small ones: a hundred rows from all over the array are then
+        The copy is in memory of NumPy's own, for which it asks for huge pages; the bytes that
+        files were read into have small pages. A hundred rows from all over the array are then
         gathered in less than half the time.
         """
-        permuted = images.take(order, axis=1)
-        dark = _leading_zeros(permuted)
-        rows = np.argsort(dark, kind="stable")
-        place = np.empty_like(rows)
-        place[rows] = np.arange(len(rows))
-        layout = cls(permuted.take(rows, axis=0), labels[rows], dark[rows], place)
-        for array in (layout.images, layout.labels, layout.dark, layout.place):
+        permuted = images.take(pixel_order, axis=1)
+        zeros = _leading_zeros(permuted)
+        rows = np.argsort(zeros, kind="stable")
+        position = np.empty_like(rows)
+        position[rows] = np.arange(len(rows))
+        split = cls(permuted.take(rows, axis=0), labels[rows], zeros[rows], position)
+        for array in (split.images, split.labels, split.leading_zeros, split.position):
             array.flags.writeable = False
-        return layout
+        return split
 
 
 @dataclass(frozen=True)
 class SortedSplits:
-    """The parts of a data set, each laid out."""
+    """Training, test and validation examples of a data set, each sorted."""
 
     train: SortedSplit
     test: SortedSplit
@@ -59,17 +63,17 @@ class SortedSplits:
 
 @lru_cache(maxsize=1)  # it takes as much memory as the images themselves
 def sorted_splits(data: Dataset, held_out: int) -> SortedSplits:
-    """All parts; so many of the last training images are held out for validation."""
+    """Sort all splits; the last `held_out` training images are the validation split."""
     kept = len(data.train_images) - held_out
 
     def part(examples: slice) -> SortedSplit:
         return SortedSplit.from_images(
-            data.train_images[examples], data.train_labels[examples], data.order
+            data.train_images[examples], data.train_labels[examples], data.pixel_order
         )
 
     return SortedSplits(
         train=part(slice(kept)),
-        test=SortedSplit.from_images(data.test_images, data.test_labels, data.order),
+        test=SortedSplit.from_images(data.test_images, data.test_labels, data.pixel_order),
         validation=part(slice(kept, None)) if held_out else None,
     )
 

@@ -14,7 +14,7 @@ from sgdprobe.nn.functions import (
     softmax,
     tanh,
 )
-from sgdprobe.nn.initializers import INITIALIZERS, initial_params
+from sgdprobe.nn.initializers import INITIALIZERS, draw_params
 from sgdprobe.nn.network import Network
 from sgdprobe.nn.numerical import GRADIENTS, gradient_descent, numerical_diff, numerical_gradient
 from sgdprobe.nn.symptoms import symptoms
@@ -34,9 +34,9 @@ __all__ = [
     "TrainingState",
     "accuracy",
     "cross_entropy_error",
+    "draw_params",
     "gradient_descent",
     "identity",
-    "initial_params",
     "mean_squared_error",
     "numerical_diff",
     "numerical_gradient",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+# One `batch_mask`, (batch,) indices of examples, for each update.
 BatchIndices = Sequence[NDArray[np.intp]] | NDArray[np.intp]
 
 
@@ -17,18 +18,19 @@ def updates_per_epoch(n: int, batch_size: int) -> int:
 def with_replacement(
     rng: np.random.Generator, n: int, batch_size: int, updates: int
 ) -> BatchIndices:
-    """The notes' way: each index of each batch is drawn from all n, so some appear twice.
+    """Draw each index of each batch from all n, as the notes do: some appear twice.
 
-    Drawn at once for the whole epoch; the indices are those of one draw after another.
+    Returns (updates, batch_size) indices, drawn at once for the whole epoch: the same as one draw
+    for each batch.
     """
     return rng.integers(0, n, size=(updates, batch_size), dtype=np.intp)
 
 
 def permutation(rng: np.random.Generator, n: int, batch_size: int, updates: int) -> BatchIndices:
-    """Each example once an epoch, in random order; the epoch's last batch may be short."""
-    order = rng.permutation(n)
+    """Show each example once an epoch, in random order; the epoch's last batch may be short."""
+    shuffled = rng.permutation(n)
     starts = range(0, n, batch_size)[:updates]
-    return [order[start : start + batch_size] for start in starts]
+    return [shuffled[start : start + batch_size] for start in starts]
 
 
 SAMPLINGS: dict[str, Callable[[np.random.Generator, int, int, int], BatchIndices]] = {

@@ -8,19 +8,20 @@ from numpy.typing import NDArray
 
 from sgdprobe.nn.functions import Array, Labels
 
-# Images a chunk when all are evaluated: large enough for full speed of the matrix product,
+# Images in a chunk when all are evaluated: large enough for full speed of the matrix product,
 # small enough that a chunk's floats stay in the processor's cache.
 CHUNK = 1000
 
 
 class Examples:
-    """n images and their labels, pixels as floats of 0 … 255 in the given type.
+    """n images and their labels, with pixels as floats of 0 … 255.
 
-    images : (n, pixels) uint8; labels : (n,). Bytes are a quarter of float32's memory, and
-    gathering and converting a batch of them takes less time than gathering it as floats.
-    dark : (n,) how many pixels at the beginning of each image are 0. What is so in all images of
-    a batch is left out of it. None: every batch has all pixels.
-    place : (n,) where each example lies in the three; None: they lie in order.
+    images : (n, pixels) uint8; labels : (n,) integers. Bytes are a quarter of float32's memory,
+    and to gather and convert a batch of them takes less time than to gather it as floats.
+    leading_zeros : (n,) the number of pixels at the beginning of each image that are 0. Pixels
+    that are 0 in all images of a batch are left out of it. None: every batch has all pixels.
+    position : (n,) the row of each example in the three arrays; None: rows are in order.
+    dtype : "float32" or "float64".
 
     The arrays handed out are buffers: the next call with as many rows overwrites them.
     """
@@ -30,36 +31,42 @@ class Examples:
         images: NDArray[np.uint8],
         labels: NDArray[Any],
         *,
-        dark: NDArray[np.intp] | None = None,
-        place: NDArray[np.intp] | None = None,
+        leading_zeros: NDArray[np.intp] | None = None,
+        position: NDArray[np.intp] | None = None,
         dtype: str = "float32",
     ) -> None:
+        n = len(images)
         self.images = images
         self.labels: Labels = labels.astype(np.intp)
-        self.dark = np.zeros(len(images), np.intp) if dark is None else dark
-        self.place = np.arange(len(images)) if place is None else place
+        self.leading_zeros = np.zeros(n, np.intp) if leading_zeros is None else leading_zeros
+        self.position = np.arange(n) if position is None else position
         self.dtype = dtype
         self._buffers: dict[int, _Buffers] = {}
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def batch(self, mask: NDArray[np.intp]) -> tuple[Array, Labels]:
-        """X : (n, pixels but for those left out) and t : (n,) of the examples in `mask`, (n,)."""
-        buffers = self._buffers_for(len(mask))
+    def batch(self, batch_mask: NDArray[np.intp]) -> tuple[Array, Labels]:
+        """Return x : (batch, pixels that are left) and t : (batch,) of the examples in batch_mask.
+
+        batch_mask : (batch,) indices of examples, 0 … n - 1.
+        """
+        buffers = self._buffers_for(len(batch_mask))
         # mode="clip" is what lets take() write into `out` directly; indices are in range.
-        rows = self.place.take(mask, out=buffers.rows, mode="clip")
+        rows = self.position.take(batch_mask, out=buffers.rows, mode="clip")
         pixels = self.images.take(rows, axis=0, out=buffers.pixels, mode="clip")
         t = self.labels.take(rows, out=buffers.t, mode="clip")
-        left_out = np.minimum.reduce(self.dark.take(rows, out=buffers.dark, mode="clip"))
-        return buffers.floats_of(pixels[:, left_out:]), t
+        zeros = self.leading_zeros.take(rows, out=buffers.zeros, mode="clip")
+        return buffers.floats_of(pixels[:, np.minimum.reduce(zeros) :]), t
 
     def chunks(self) -> Iterator[tuple[Array, Labels]]:
-        """All examples, as they lie, CHUNK at a time: best if those dark alike lie together."""
+        """Yield all examples in storage order, CHUNK at a time.
+
+        Fast if images with equally many leading zeros are stored together.
+        """
         for start in range(0, len(self), CHUNK):
             part = slice(start, start + CHUNK)
-            left_out = np.minimum.reduce(self.dark[part])
-            pixels = self.images[part, left_out:]
+            pixels = self.images[part, np.minimum.reduce(self.leading_zeros[part]) :]
             yield self._buffers_for(len(pixels)).floats_of(pixels), self.labels[part]
 
     def _buffers_for(self, n: int) -> "_Buffers":
@@ -69,15 +76,15 @@ class Examples:
 
 
 class _Buffers:
-    """What n examples are written into."""
+    """The arrays that a batch of n examples is written into."""
 
     def __init__(self, n: int, pixels: int, dtype: str) -> None:
         self.pixels = np.empty((n, pixels), np.uint8)
         self.floats: Array = np.empty(n * pixels, dtype)
-        self.rows, self.t, self.dark = (np.empty(n, np.intp) for _ in range(3))
+        self.rows, self.t, self.zeros = (np.empty(n, np.intp) for _ in range(3))
 
     def floats_of(self, pixels: NDArray[np.uint8]) -> Array:
-        """The pixels as floats : (n, those that are left)."""
+        """Convert pixels to floats : (n, pixels that are left)."""
         # Rows without a gap between them: a product with them takes a tenth less time.
         x = self.floats[: pixels.size].reshape(pixels.shape)
         np.copyto(x, pixels)

@@ -37,7 +37,7 @@ INITIALIZERS: dict[str, Callable[[int, int], float]] = {
 }
 
 
-def initial_params(
+def draw_params(
     rng: np.random.Generator, sizes: Sequence[int], *, scheme: str, scale: float, dtype: str
 ) -> dict[str, Array]:
     """Weights W1, b1, W2, … for layers of the given sizes, (pixels, hidden …, classes).

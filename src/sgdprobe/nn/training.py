@@ -36,14 +36,14 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Where training stands after some update: all that is needed to go on from there.
+    """All that is needed to resume training after some update.
 
-    `begun` is the number of updates before this epoch, `losses` are those of the epoch so far,
-    `rng_state` is the state before the epoch's draw.
+    updates_before : number of updates before this epoch. losses : those of the epoch so far.
+    rng_state : state before the epoch's draw.
     """
 
     epoch: int
-    begun: int
+    updates_before: int
     losses: list[float]
     rng_state: Mapping[str, Any]
     theta: Array
@@ -51,7 +51,7 @@ class TrainingState:
     @property
     def updates(self) -> int:
         """Updates made since the start of training."""
-        return self.begun + len(self.losses)
+        return self.updates_before + len(self.losses)
 
 
 class DivergedError(ArithmeticError):
@@ -71,12 +71,12 @@ def train(
     gradient: str = "backprop",
     validation: Examples | None = None,
     start: TrainingState | None = None,
-    after_update: Callable[[TrainingState], None] = lambda _: None,
+    on_update: Callable[[TrainingState], None] = lambda _: None,
 ) -> Iterator[EpochMetrics]:
     """Train in place and yield once an epoch; a last part-epoch counts as one.
 
     start : go on from here; the network's weights are replaced by the checkpoint's.
-    after_update : called after each with where training stands; what it gets lives on, so copy.
+    on_update : called after each with where training stands; what it gets lives on, so copy.
 
     Raises DivergedError at the first loss that is not finite, or after an epoch that ends with
     weights that are not.
@@ -89,12 +89,12 @@ def train(
     rng.bit_generator.state = here.rng_state
     losses = list(here.losses)
     for epoch in range(here.epoch, math.ceil(updates / per_epoch) + 1):
-        begun = (epoch - 1) * per_epoch
-        here = TrainingState(epoch, begun, losses, rng.bit_generator.state, network.theta)
-        masks = SAMPLINGS[sampling](rng, n, batch_size, min(per_epoch, updates - begun))
+        updates_before = (epoch - 1) * per_epoch
+        here = TrainingState(epoch, updates_before, losses, rng.bit_generator.state, network.theta)
+        masks = SAMPLINGS[sampling](rng, n, batch_size, min(per_epoch, updates - updates_before))
         for loss in _run_updates(network, examples, masks[len(losses) :], learning_rate, gradient):
             losses.append(loss)
-            after_update(here)
+            on_update(here)
         _check_finite(network, losses[-1], f"at update {here.updates:,}, in epoch {epoch}")
         yield EpochMetrics(
             epoch,

@@ -6,7 +6,7 @@ import numpy as np
 
 from sgdprobe.config.settings import Settings, check_against_data
 from sgdprobe.data import Dataset, SortedSplit, load, sorted_splits
-from sgdprobe.nn import Examples, Network, initial_params, updates_per_epoch
+from sgdprobe.nn import Examples, Network, draw_params, updates_per_epoch
 from sgdprobe.nn.functions import Array
 
 Params = dict[str, Array]
@@ -33,7 +33,11 @@ def splits(settings: Settings, data: Dataset) -> Splits:
 
     def examples(part: SortedSplit) -> Examples:
         return Examples(
-            part.images, part.labels, dark=part.dark, place=part.place, dtype=settings.dtype
+            part.images,
+            part.labels,
+            leading_zeros=part.leading_zeros,
+            position=part.position,
+            dtype=settings.dtype,
         )
 
     parts = sorted_splits(data, settings.data.validation)
@@ -72,19 +76,19 @@ def random_streams(seed: int) -> dict[str, np.random.Generator]:
     return {p: np.random.default_rng(s) for p, s in zip(purposes, seeds, strict=True)}
 
 
-def initial_params_of(settings: Settings, data: Dataset, rng: np.random.Generator) -> Params:
+def initial_params(settings: Settings, data: Dataset, rng: np.random.Generator) -> Params:
     """The initial weights, those of all pixels."""
     sizes = (data.pixels, *settings.network.hidden, data.classes)
     init = settings.init
-    return initial_params(rng, sizes, scheme=init.scheme, scale=init.scale, dtype=settings.dtype)
+    return draw_params(rng, sizes, scheme=init.scheme, scale=init.scale, dtype=settings.dtype)
 
 
-def build(settings: Settings, data: Dataset, params: Params) -> Network:
+def build_network(settings: Settings, data: Dataset, params: Params) -> Network:
     """The network with these weights, for the pixels in the order that `splits` hands them out."""
     network = settings.network
     factor, offset = factor_and_offset(settings, data)
     return Network(
-        params | {"W1": params["W1"][data.order]},
+        params | {"W1": params["W1"][data.pixel_order]},
         activation=network.activation,
         softmax_over=network.softmax_over,
         loss=network.loss,
@@ -96,5 +100,5 @@ def build(settings: Settings, data: Dataset, params: Params) -> Network:
 def params_in_pixel_order(data: Dataset, network: Network) -> Params:
     """The network's weights, for the pixels as they lie in an image."""
     W1 = np.empty_like(network.params["W1"])
-    W1[data.order] = network.params["W1"]
+    W1[data.pixel_order] = network.params["W1"]
     return network.params | {"W1": W1}

@@ -24,7 +24,7 @@ class Checkpoint:
     """A checkpoint and the epochs before it, of the run `run_id`."""
 
     run_id: str
-    checkpoint: TrainingState
+    state: TrainingState
     epochs: list[EpochMetrics]
 
 
@@ -67,11 +67,11 @@ class CheckpointWriter:
 def save(file: Path, standing: Checkpoint) -> None:
     """Write a standing. Raises OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    at = standing.checkpoint
+    at = standing.state
     facts = {
         "run_id": standing.run_id,
         "epoch": at.epoch,
-        "begun": at.begun,
+        "updates_before": at.updates_before,
         "rng_state": at.rng_state,
         "epochs": [asdict(metrics) | {"losses": None} for metrics in standing.epochs],
     }
@@ -99,7 +99,7 @@ def restore(file: Path) -> Checkpoint | None:
             epochs = _epochs(facts["epochs"], content["earlier"])
             checkpoint = TrainingState(
                 facts["epoch"],
-                facts["begun"],
+                facts["updates_before"],
                 content["losses"].tolist(),
                 facts["rng_state"],
                 content["theta"],
@@ -114,9 +114,9 @@ def restore(file: Path) -> Checkpoint | None:
 
 def _epochs(recorded: Sequence[dict[str, Any]], losses: Array) -> list[EpochMetrics]:
     epochs: list[EpochMetrics] = []
-    begun = 0
+    updates_before = 0
     for facts in recorded:
-        metrics = EpochMetrics(**(facts | {"losses": losses[begun : facts["updates"]]}))
-        begun = metrics.updates
+        metrics = EpochMetrics(**(facts | {"losses": losses[updates_before : facts["updates"]]}))
+        updates_before = metrics.updates
         epochs.append(metrics)
     return epochs

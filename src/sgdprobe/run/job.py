@@ -17,8 +17,8 @@ from sgdprobe.provenance.source import source_hash
 from sgdprobe.run.build import (
     Params,
     Splits,
-    build,
-    initial_params_of,
+    build_network,
+    initial_params,
     load_data,
     params_in_pixel_order,
     random_streams,
@@ -172,8 +172,8 @@ class Parts:
 
 def _assemble(settings: Settings, data: Dataset) -> Parts:
     streams = random_streams(settings.seed)
-    first = initial_params_of(settings, data, streams["weights"])
-    network, examples = build(settings, data, first), splits(settings, data)
+    first = initial_params(settings, data, streams["weights"])
+    network, examples = build_network(settings, data, first), splits(settings, data)
     updates, _ = updates_and_epochs(settings, data)
     return Parts(settings, first, network, examples, streams["batches"], updates, data)
 
@@ -199,7 +199,7 @@ def _take_up(
     for metrics in standing.epochs:
         epochs.append(metrics)
         recorder.epoch(metrics)
-    return standing.checkpoint
+    return standing.state
 
 
 def _train(
@@ -215,12 +215,12 @@ def _train(
     hashes = {"initial": weights_hash(parts.first)}
     confusion = None
 
-    def after_update(checkpoint: TrainingState) -> None:
+    def on_update(checkpoint: TrainingState) -> None:
         saver.update(checkpoint)
         watcher.update(checkpoint)
 
     try:
-        for metrics in _descent(parts, start, after_update):
+        for metrics in _descent(parts, start, on_update):
             recorder.epoch(metrics)
             epochs.append(replace(metrics, weights=weights_hash(parts.network.params)))
             watcher.epoch(metrics)
@@ -237,7 +237,7 @@ def _train(
 
 
 def _descent(
-    parts: Parts, start: TrainingState | None, after_update: Callable[[TrainingState], None]
+    parts: Parts, start: TrainingState | None, on_update: Callable[[TrainingState], None]
 ) -> Iterator[EpochMetrics]:
     """`train` with these parts."""
     training, examples = parts.settings.training, parts.examples
@@ -253,5 +253,5 @@ def _descent(
         gradient=training.gradient,
         validation=examples.validation,
         start=start,
-        after_update=after_update,
+        on_update=on_update,
     )

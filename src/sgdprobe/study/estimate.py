@@ -8,8 +8,8 @@ from threadpoolctl import threadpool_limits
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import DivergedError, train
 from sgdprobe.run.build import (
-    build,
-    initial_params_of,
+    build_network,
+    initial_params,
     load_data,
     random_streams,
     splits,
@@ -26,7 +26,7 @@ def seconds_of_run(settings: Settings) -> float:
     """About how long one run takes in one process."""
     data = load_data(settings)
     streams = random_streams(settings.seed)
-    network = build(settings, data, initial_params_of(settings, data, streams["weights"]))
+    network = build_network(settings, data, initial_params(settings, data, streams["weights"]))
     examples = splits(settings, data)
     updates, epochs = updates_and_epochs(settings, data)
     timed = min(UPDATES, updates)
@@ -41,7 +41,7 @@ def seconds_of_run(settings: Settings) -> float:
         updates=timed,
         sampling=settings.training.sampling,
         gradient=settings.training.gradient,
-        after_update=lambda _: ends.append(time.perf_counter()),
+        on_update=lambda _: ends.append(time.perf_counter()),
     )
     with threadpool_limits(1, "blas"):
         try:

@@ -5,7 +5,7 @@ from problem import LEARNING_RATE, SIZES, Indices, Problem
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import Examples, accuracy
 from sgdprobe.nn.training import _run_updates
-from sgdprobe.run.build import build, splits
+from sgdprobe.run.build import build_network, splits
 
 # What a run is told, as far as it bears on what is made of data and weights.
 RUN = Settings.from_dict({"network": {"hidden": list(SIZES[1:-1])}, "data": {"scale": "unit"}})
@@ -15,7 +15,7 @@ class Ours:
     """As a run does it."""
 
     def __init__(self, problem: Problem) -> None:
-        self.network = build(RUN, problem.data, problem.params)
+        self.network = build_network(RUN, problem.data, problem.params)
         parts = splits(RUN, problem.data)
         self.examples, self.test = parts.train, parts.test
 
@@ -36,4 +36,4 @@ class OursOnAllPixels(Ours):
 
 def on_all_pixels(part: Examples) -> Examples:
     """The same examples, with nothing left out of a batch."""
-    return Examples(part.images, part.labels, place=part.place, dtype=part.dtype)
+    return Examples(part.images, part.labels, position=part.position, dtype=part.dtype)
