@@ -1,25 +1,29 @@
-"""The one kind of error that is the request's fault and not the program's."""
+"""Errors that the user can correct, and the exit codes of every command."""
+
+EXIT_FAILED = 1  # the work failed, or the answer is no
+EXIT_USAGE = 2  # the request was wrong; nothing was written
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports Ctrl-C
 
 
 class UserError(Exception):
-    """A request that can't be honoured; the message is one line that says what is wrong."""
+    """A request that cannot be carried out; the message is one line and names the cause."""
 
 
 class SettingsError(UserError):
-    """A setting that can't be honoured; the message names key, value and choices, on one line."""
+    """A wrong setting; the message names key, value and choices."""
 
 
 class DataError(UserError):
-    """A data file is missing or is not what it should be; the message names it, on one line."""
+    """A data file that is missing or damaged; the message names the file."""
 
 
 class StoreError(UserError):
-    """The store can't be used; the message says which and why."""
+    """A store that cannot be used; the message names the store and the cause."""
 
 
-class MissingStore(StoreError):  # noqa: N818 (what it is, and no fault)
-    """There is no store yet: nothing was recorded, and nothing is wrong."""
+class MissingStore(StoreError):  # noqa: N818 (an absence, not a fault)
+    """No store yet: nothing has been recorded."""
 
 
-class WorkersDidNotStart(UserError):  # noqa: N818 (an event, told as one)
-    """Worker processes die before they begin a run, each time: more of them would, too."""
+class WorkersDidNotStart(UserError):  # noqa: N818 (an event)
+    """Worker processes keep dying before they start a run."""

@@ -1,8 +1,8 @@
 """The command line: bare words, options and their values, completion, help."""
 
 import inspect
+import re
 import signal
-from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -13,65 +13,59 @@ import yaml
 from hydra._internal.utils import _run_hydra, get_args_parser
 
 from sgdprobe.commands import cli as commandline
-from sgdprobe.commands.cli import exit_on_user_error
-from sgdprobe.config import arguments
-from sgdprobe.config.arguments import complete, expand, recipes
+from sgdprobe.commands.cli import exit_on_user_error, run_command
+from sgdprobe.config.arguments import ACTIONS, complete, hydra_arguments, recipes
 from sgdprobe.config.settings import Settings
-from sgdprobe.errors import SettingsError
+from sgdprobe.errors import SettingsError, UserError
 from sgdprobe.paths import CONF
 
 KNOWN = ["book", "notes", "sweep"]
 
 
 @pytest.mark.parametrize(
-    ("typed", "expanded"),
+    ("typed", "arguments"),
     [
         ("", ""),
         ("notes", "experiment=notes"),
-        ("-m sweep", "-m experiment=sweep"),
+        ("-m sweep", "experiment=sweep --multirun"),
         ("experiment=notes seed=1", "experiment=notes seed=1"),
         ("notes init.scale=0.1", "experiment=notes init.scale=0.1"),
         ("init=he notes", "init=he experiment=notes"),
-        # What follows these options is their value, also where a recipe has that name.
-        ("-cd notes book", "-cd notes experiment=book"),
-        ("--config-dir notes", "--config-dir notes"),
-        ("-cn notes", "-cn notes"),
-        ("-cp book notes", "-cp book experiment=notes"),
-        ("--cfg job notes", "--cfg job experiment=notes"),
-        ("-c job -p notes book", "-c job -p notes experiment=book"),
-        # … and not what follows these.
-        ("--cfg=job notes", "--cfg=job experiment=notes"),
-        ("-r notes", "-r experiment=notes"),
-        ("--multirun notes", "--multirun experiment=notes"),
-        ("--help notes", "--help experiment=notes"),
+        # Hydra's parser takes overrides on one side of the options only.
+        ("-m notes seed=1,2", "experiment=notes seed=1,2 --multirun"),
+        ("notes -m seed=1,2", "experiment=notes seed=1,2 --multirun"),
+        ("seed=1 --cfg job notes", "seed=1 experiment=notes --cfg=job"),
+        # The word after these options is their value, also where a recipe has that name.
+        ("-cd notes book", "experiment=book --config-dir=notes"),
+        ("--config-dir notes", "--config-dir=notes"),
+        ("-cn notes", "--config-name=notes"),
+        ("--cfg job notes", "experiment=notes --cfg=job"),
+        ("-c job -p notes book", "experiment=book --cfg=job --package=notes"),
+        # … and not the word after these.
+        ("--cfg=job notes", "experiment=notes --cfg=job"),
+        ("-r notes", "experiment=notes --run"),
+        ("--multirun notes", "experiment=notes --multirun"),
+        ("--help notes", "experiment=notes --help"),
+        ("notes --cfg job --resolve", "experiment=notes --resolve --cfg=job"),
         # --info takes one of its own words, or none.
-        ("-i defaults notes", "-i defaults experiment=notes"),
-        ("--info=plugins notes", "--info=plugins experiment=notes"),
-        ("notes -i", "experiment=notes -i"),
+        ("-i defaults notes", "experiment=notes --info=defaults"),
+        ("--info=plugins notes", "experiment=notes --info=plugins"),
+        ("notes -i", "experiment=notes --info=all"),
+        ("-i notes", "experiment=notes --info=all"),
+        ("-i seed=1", "seed=1 --info=all"),
+        # The words of --shell-completion are no settings.
+        ("-sc install=bash", "install=bash --shell-completion"),
     ],
 )
-def test_expand(typed: str, expanded: str) -> None:
-    assert sorted(expand(typed.split(), KNOWN)) == sorted(expanded.split())
+def test_hydra_arguments(typed: str, arguments: str) -> None:
+    found = hydra_arguments(typed.split(), KNOWN)
+    assert found == arguments.split()
+    get_args_parser().parse_args(found)  # Hydra takes them
 
 
-@pytest.mark.parametrize(
-    "typed",
-    [
-        "notes -i",
-        "-i notes",
-        "-i defaults notes",
-        "notes -m seed=1,2",
-        "-m notes seed=1,2",
-        "seed=1 --cfg job notes",
-        "notes --cfg job --resolve",
-        "notes --cfg=job -p network",
-    ],
-)
-def test_hydra_understands_what_is_expanded(typed: str) -> None:
-    # Hydra's parser takes overrides before an option or after it, but not on both sides of it.
-    parsed = get_args_parser().parse_args(expand(typed.split(), KNOWN))
-    assert "experiment=notes" in parsed.overrides
-    assert parsed.info in (None, "all", "defaults")
+def test_a_relative_config_path_is_relative_to_src() -> None:
+    found = hydra_arguments(["-cp", "../other"], KNOWN)
+    assert found == [f"--config-path={CONF.parent / 'other'}"]
 
 
 @pytest.mark.parametrize(
@@ -84,41 +78,25 @@ def test_hydra_understands_what_is_expanded(typed: str) -> None:
         ("--recipe notes", "--recipe: no such option; --help lists them"),
         ("-x", "-x: no such option"),
         ("--lr=1", "--lr: no such option"),
-        ("-m --cfg job", "-m and --cfg can't be asked for together"),
-        ("notes book", "experiment=notes and experiment=book can't be asked for together"),
+        ("--multi sweep", "--multi: no such option"),  # no abbreviations
+        ("--cfg", "--cfg/-c: expected one argument; --help lists the options"),
+        ("--resolve", "--resolve needs --cfg or --help"),
+        ("-m --cfg job", "--multirun and --cfg cannot be combined; choose one"),
+        ("notes book", "experiment=notes and experiment=book cannot be combined"),
+        ("foo=1", "foo=1: no such setting"),
     ],
 )
 def test_refused(typed: str, message: str) -> None:
     with pytest.raises(SettingsError) as refusal:
-        expand(typed.split(), KNOWN)
+        hydra_arguments(typed.split(), KNOWN)
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
-def options(parser: ArgumentParser, nargs: int | str | None) -> set[str]:
-    return {
-        word
-        for action in parser._actions
-        for word in action.option_strings
-        if action.nargs == nargs
-    }
-
-
-def test_option_lists_agree_with_hydras_parser() -> None:
-    parser = get_args_parser()
-    assert options(parser, 0) == arguments.FLAGS
-    assert options(parser, None) == arguments.WITH_VALUE
-    assert options(parser, "?") == arguments.WITH_OPTIONAL_VALUE
-    (info,) = [action for action in parser._actions if "--info" in action.option_strings]
-    assert set(info.choices or ()) == arguments.INFO
-
-
-def test_commands_are_those_of_which_hydra_takes_one() -> None:
+def test_actions_are_those_of_which_hydra_takes_one() -> None:
     rule = "Only one of --run, --multirun, --cfg, --info and --shell_completion can be specified"
     assert rule in inspect.getsource(_run_hydra), "Hydra has another rule now"
-    names = {"run", "multirun", "cfg", "info", "shell_completion"}
-    actions = [action for action in get_args_parser()._actions if action.dest in names]
-    assert {word for action in actions for word in action.option_strings} == arguments.COMMANDS
+    assert set(ACTIONS) == set(re.findall(r"--(\w+)", rule))
 
 
 def test_recipes_are_the_files_of_conf_experiment() -> None:
@@ -149,13 +127,43 @@ def test_complete(line: str, answers: list[str], rewritten: str) -> None:
     assert environment["COMP_LINE"] == rewritten
 
 
-def test_a_refusal_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end, exit_on_user_error(KeyError):
-        raise KeyError("several\n  lines\n\nConfig search path:\n\tand more")
+def test_a_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, exit_on_user_error():
+        raise UserError("several\n  lines")
     assert end.value.code == 2
+    assert capsys.readouterr() == ("", "several lines\n")
+
+
+def test_ctrl_c_is_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, commandline.interruptible():
+        raise KeyboardInterrupt
+    assert end.value.code == 130
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "message"),
+    [
+        ("rerun", "abc --smaple 5", "unrecognized arguments: --smaple 5"),
+        ("rerun", "", "one of the arguments run --sweep is required"),
+        ("rerun", "abc --sweep s", "argument --sweep: not allowed with argument run"),
+        ("rerun", "--sweep s --sample x", "argument --sample: invalid int value: 'x'"),
+        ("report", "--sutdy x", "unrecognized arguments: --sutdy"),
+        ("report", "--study", "argument --study: expected one argument"),
+        ("explain", "notes", "the following arguments are required: second"),
+        ("explain", "notes book --fx dtype=float32", "unrecognized arguments: --fx dtype=float32"),
+        ("train", "--sed=1", "--sed: no such option"),
+    ],
+)
+def test_a_mistyped_option_is_one_line(
+    capsys: pytest.CaptureFixture[str], command: str, typed: str, message: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        run_command(command, typed.split())
     out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert "search path" not in err
+    assert (end.value.code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(message)
+    assert err.endswith("--help lists the options\n" if command != "train" else "lists them\n")
 
 
 def test_a_mistake_in_the_program_is_no_refusal() -> None:
@@ -176,7 +184,7 @@ COMPLETE = ["-sc", "query=bash"]
 
 @pytest.fixture(scope="module")
 def answers(start: Callable[..., Any], project: Path) -> dict[str, CompletedProcess[str]]:
-    """What the real door answers when it is asked about itself; all asked at the same time."""
+    """What the command answers when it is asked about itself; all asked at the same time."""
     line = "python src/train.py "
     asked = {
         "help": start("--help", PYTHONPROFILEIMPORTTIME="1"),
@@ -193,10 +201,10 @@ def answers(start: Callable[..., Any], project: Path) -> dict[str, CompletedProc
 
 
 def test_help_shows_recipes_and_settings(answers: dict[str, CompletedProcess[str]]) -> None:
-    format_value = answers["help"]
-    assert format_value.returncode == 0
+    answer = answers["help"]
+    assert answer.returncode == 0
     for word in [*recipes(), "python src/train.py -m sweep", "learning_rate:", "init: he"]:
-        assert word in format_value.stdout, f"--help does not show {word!r}"
+        assert word in answer.stdout, f"--help does not show {word!r}"
 
 
 def test_help_comes_without_importing_mlflow(answers: dict[str, CompletedProcess[str]]) -> None:
@@ -206,9 +214,9 @@ def test_help_comes_without_importing_mlflow(answers: dict[str, CompletedProcess
 
 
 def test_cfg_shows_the_settings_of_a_recipe(answers: dict[str, CompletedProcess[str]]) -> None:
-    format_value = answers["cfg"]
-    assert (format_value.returncode, format_value.stderr) == (0, "")
-    settings = Settings.from_dict(yaml.safe_load(format_value.stdout))
+    answer = answers["cfg"]
+    assert (answer.returncode, answer.stderr) == (0, "")
+    settings = Settings.from_dict(yaml.safe_load(answer.stdout))
     assert (settings.network.softmax_over, settings.init.scale) == ("batch", 1.0)
 
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
+from hydra.errors import HydraException
 
 from sgdprobe.config.arguments import check_keys
-from sgdprobe.config.compose import Composer, list_groups_without_copies, plain
+from sgdprobe.config.compose import Composer, errors_in_one_line, plain
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import SettingsError
 from sgdprobe.paths import CONF
@@ -165,9 +164,9 @@ def test_keys_that_are_settings_groups_or_hydras(words: list[str]) -> None:
         ("+foo=1,2", "foo=1,2: no such setting"),
         ("++network.foo=1", "network.foo=1: no such setting; there are network.hidden"),
         ("seed.foo=1", "seed.foo=1: no such setting"),
-        ("~seed=0", "~seed=0: a setting can't be removed"),
-        ("~seed", "~seed: a setting can't be removed"),
-        ("~network.hidden", "~network.hidden: a setting can't be removed"),
+        ("~seed=0", "~seed=0: a setting cannot be removed"),
+        ("~seed", "~seed: a setting cannot be removed"),
+        ("~network.hidden", "~network.hidden: a setting cannot be removed"),
         ("~network", "~network"),
         ("seed=[1", "seed=[1: not KEY=VALUE in Hydra's grammar"),
         ("seed=1=2", "seed=1=2: not KEY=VALUE in Hydra's grammar"),
@@ -179,18 +178,12 @@ def test_keys_that_are_not(word: str, message: str) -> None:
     assert message in str(refusal.value)
 
 
-@pytest.mark.usefixtures("composer")
-def test_groups_are_listed_as_hydra_lists_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    def listed() -> dict[tuple[str, ObjectType], list[str]]:
-        loader = GlobalHydra.instance().config_loader()
-        return {
-            (group, kind): loader.get_group_options(group, kind)
-            for group in ("", "hydra", "hydra/launcher", "experiment", "network", "nowhere")
-            for kind in (ObjectType.CONFIG, ObjectType.GROUP)
-        }
+def test_an_error_of_hydra_becomes_one_line() -> None:
+    with pytest.raises(SettingsError) as refusal, errors_in_one_line():
+        raise HydraException("several\n  lines\n\nConfig search path:\n\tand more")
+    assert str(refusal.value) == "several lines"
 
-    monkeypatch.setattr(ConfigLoaderImpl, "get_group_options", ConfigLoaderImpl.get_group_options)
-    before = listed()
-    assert "notes" in before["experiment", ObjectType.CONFIG]
-    list_groups_without_copies()
-    assert listed() == before
+
+def test_a_choice_that_does_not_exist_is_refused_with_the_choices(composer: Composer) -> None:
+    with pytest.raises(SettingsError, match="Available options in 'init': he lecun normal xavier"):
+        composer.job(["init=relu"])

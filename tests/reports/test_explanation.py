@@ -5,6 +5,7 @@ from math import log
 import numpy as np
 import pytest
 
+from sgdprobe.commands.explain import parse
 from sgdprobe.config.settings import Settings
 from sgdprobe.reports.explanation import verdict
 from sgdprobe.reports.explanation.reasons import least_loss, never_predicted
@@ -12,7 +13,6 @@ from sgdprobe.study.design import Design
 from sgdprobe.study.diagnostics import FinalDiagnostics
 from sgdprobe.study.factors import compare
 from sgdprobe.study.results import StudyResults
-from sgdprobe.study.spec import read
 from sgdprobe.tracking import Result
 
 OVER_BATCH = {"network.softmax_over": "batch"}
@@ -53,7 +53,7 @@ def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
         )
         for run in design.runs()
     }
-    request = read(["notes", "book", "--claim", "12.34", "--tolerance", "0"])
+    request = parse(["notes", "book", "--claim", "12.34", "--tolerance", "0"])
     lines = verdict(StudyResults(request, design, (), results))
     assert max(map(len, lines)) <= 80
     assert lines[0] == "notes does not reproduce its claim of 12.34 %"

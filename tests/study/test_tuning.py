@@ -5,16 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sgdprobe.commands.explain import parse
 from sgdprobe.config.settings import Settings
 from sgdprobe.study.design import Design
 from sgdprobe.study.factors import compare
 from sgdprobe.study.results import StudyResults
-from sgdprobe.study.spec import StudySpec, read
+from sgdprobe.study.spec import StudySpec
 from sgdprobe.study.tuning import Tuned, Tuning
 from sgdprobe.tracking import Result
 
 KEY = "training.learning_rate"
-REQUEST = read(["notes", "book", "--seeds", "2", "--tune", f"{KEY}=0.1,1,0.5"])
+REQUEST = parse(["notes", "book", "--seeds", "2", "--tune", f"{KEY}=0.1,1,0.5"])
 
 # One factor, so two cells; two seeds. In %, (validation, test) of each seed:
 #                  0.1                   1                   0.5
@@ -65,7 +66,7 @@ def test_a_value_at_the_edge_of_those_that_were_tried_is_told(tuned: Tuned) -> N
 
 
 def words(tune: str, *more: str) -> list[StudySpec]:
-    return read(["notes", "book", "--tune", tune, *more]).per_tuned_value()
+    return parse(["notes", "book", "--tune", tune, *more]).per_tuned_value()
 
 
 def test_the_recipes_are_composed_at_each_value() -> None:
@@ -75,7 +76,7 @@ def test_the_recipes_are_composed_at_each_value() -> None:
         ("dtype=float32", f"{KEY}=1"),
     ]
     assert all(one.varied == () for one in found), "a setting that is tuned is no difference"
-    assert read(["notes", "book"]).per_tuned_value() == []
+    assert parse(["notes", "book"]).per_tuned_value() == []
 
 
 def test_a_comma_in_brackets_parts_no_values() -> None:

@@ -1,36 +1,47 @@
-"""What the doors have in common: words on the command line, refusals, and signals.
+"""Command line of every command: options, errors, signals, exit codes."""
 
-A bare word such as `notes` means `experiment=notes`; Hydra's own grammar refuses it, so it is
-rewritten before Hydra sees it, in the arguments and in the line that a shell asks to complete.
-"""
-
+import argparse
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType
+from typing import NoReturn
 
-from sgdprobe.errors import UserError
+from sgdprobe.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 
-EXIT_USAGE = 2  # exit code: the request was wrong, nothing was written
+STORE_HELP = "the MLflow store; default: the one that train.py uses"
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser whose error is one line, like every other refusal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UserError, which names the option."""
+        raise UserError(f"{message}; --help lists the options")
+
+
+def run_command(name: str, words: Sequence[str]) -> int:
+    """Run sgdprobe.commands.NAME with these words of a command line; return its exit code."""
+    with exit_on_user_error(), interruptible():
+        code: int = import_module(f"sgdprobe.commands.{name}").main(words)
+    return code
 
 
 @contextmanager
-def exit_on_user_error(*also: type[Exception]) -> Iterator[None]:
-    """Turn a request that can't be honoured into one line on stderr and exit code 2."""
-    refused: tuple[type[Exception], ...] = (UserError, *also)
+def exit_on_user_error() -> Iterator[None]:
+    """Print a UserError as one line on stderr and exit with EXIT_USAGE."""
     try:
         yield
-    except refused as error:
-        # Hydra's messages have several lines and end with its search path.
-        text = str(error).partition("Config search path:")[0]
-        sys.stderr.write(f"{' '.join(text.split())}\n")
+    except UserError as error:
+        sys.stderr.write(f"{' '.join(str(error).split())}\n")
         raise SystemExit(EXIT_USAGE) from None
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let SIGTERM, and SIGHUP of a closed terminal, unwind like Ctrl-C.
+    """Let SIGTERM, and SIGHUP of a closed terminal, unwind the stack as Ctrl-C does.
 
     So a run marks itself KILLED on its way out. Under nohup, SIGHUP stays ignored.
     """
@@ -45,8 +56,8 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what was recorded stays\n")
-        raise SystemExit(128 + signal.SIGINT) from None
+        sys.stderr.write("interrupted; the results recorded so far are kept\n")
+        raise SystemExit(EXIT_INTERRUPTED) from None
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,5 +1,7 @@
 """A study, end to end: what to run, running what is not recorded yet, the report."""
 
+import argparse
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,8 +9,10 @@ from pathlib import Path
 from textwrap import fill
 
 from sgdprobe import tracking
+from sgdprobe.commands.cli import Parser
 from sgdprobe.config.formatting import duration, format_value
-from sgdprobe.config.settings import Settings
+from sgdprobe.config.recipe_pair import compose_pairs
+from sgdprobe.config.settings import Settings, unknown_setting
 from sgdprobe.errors import StoreError, UserError
 from sgdprobe.paths import study_folder
 from sgdprobe.run.build import load_data
@@ -16,11 +20,107 @@ from sgdprobe.study.design import Design, cell_id, plan_of, recorded_under
 from sgdprobe.study.estimate import seconds_of_study
 from sgdprobe.study.factors import Factor, compare, select
 from sgdprobe.study.results import Run, StudyResults, load_results, run_keys
-from sgdprobe.study.spec import StudySpec
+from sgdprobe.study.spec import StudySpec, tried_values
 from sgdprobe.study.tuning import Tuned, Tuning, tuning_of
 
 # Each factor more doubles the runs: what a person expects ends here, by whatever way it is passed.
 MANY_FACTORS = 7
+
+
+DESCRIPTION = "Explain an accuracy gap: which difference between two recipes causes which part."
+
+
+def main(words: Sequence[str]) -> int:
+    """Explain the gap between two recipes. Returns the exit code."""
+    spec = parse(words)
+    specs = [spec, *spec.per_tuned_value()]
+    (baseline, target), *tried = compose_pairs([spec.pair for spec in specs])
+    return explain(spec, baseline, target, tried)
+
+
+def parser() -> Parser:
+    """Return the options and their help."""
+    options = Parser(prog="explain.py", description=DESCRIPTION)
+    add = options.add_argument
+    add("first", help="the recipe whose result is to be explained")
+    add("second", help="the recipe it is compared with")
+    add("--study", metavar="NAME", help="folder in experiments/; default: explain-FIRST-SECOND")
+    add("--factors", metavar="A,B", help="only these differences; the rest stays as in FIRST")
+    add("--fix", metavar="KEY=VALUE", action="append", default=[], help="the same in both recipes")
+    add(
+        "--with",
+        metavar="KEY=a,b",
+        action="append",
+        default=[],
+        dest="varied",
+        help="one more difference: a in FIRST, b in SECOND",
+    )
+    add(
+        "--tune",
+        metavar="KEY=a,b,c",
+        action="append",
+        default=[],
+        help="each cell also at its best of these values, chosen on images held out",
+    )
+    add("--seeds", metavar="N", type=int, default=10, help="runs of each cell; default: 10")
+    add("--claim", metavar="PERCENT", type=float, help="what FIRST is said to reach")
+    add("--tolerance", metavar="POINTS", type=float, help="how far from it the mean may lie")
+    add("--force", action="store_true", help="run even more than 7 factors make")
+    add("--no-run", action="store_true", help="only from runs that are recorded already")
+    return options
+
+
+def parse(arguments: Sequence[str]) -> StudySpec:
+    """Return the study that the words ask for. Raises UserError."""
+    given = parser().parse_args(arguments)
+    _check(given)
+    command_words = [word for word in arguments if word not in ("--force", "--no-run")]
+    return StudySpec(
+        baseline=given.first,
+        target=given.second,
+        study=given.study or f"explain-{given.first}-{given.second}",
+        factors=tuple(given.factors.split(",")) if given.factors else (),
+        fixed=tuple(given.fix),
+        varied=tuple(given.varied),
+        tune=given.tune[0] if given.tune else None,
+        seeds=given.seeds,
+        claim=None if given.claim is None else given.claim / 100,
+        tolerance=None if given.tolerance is None else given.tolerance / 100,
+        force=given.force,
+        run=not given.no_run,
+        command=shlex.join(["python", "src/explain.py", *command_words]),
+    )
+
+
+def _check(given: argparse.Namespace) -> None:
+    if given.seeds < 2:
+        raise UserError(
+            f"--seeds must be at least 2, or nothing has an interval; got {given.seeds}"
+        )
+    for name in ("claim", "tolerance"):
+        value = getattr(given, name)
+        if value is not None and not 0 <= value <= 100:
+            raise UserError(f"--{name} must be a percentage from 0 to 100; got {value:g}")
+    for word in given.tune:
+        _check_tune(word)
+    if len(given.tune) > 1:
+        raise UserError(f"--tune {given.tune[1]}: only one setting is tuned at a time")
+    if given.study:
+        study_folder(given.study)
+
+
+def _check_tune(word: str) -> None:
+    key, _, value = word.partition("=")
+    if key not in Settings().flat():
+        raise unknown_setting(key, value)
+    if not Settings.traits(key).tunable:
+        raise UserError(
+            f"--tune {word}: this setting cannot be tuned; choose one of the data, network, "
+            "init or training settings"
+        )
+    values = tried_values(word)
+    if len(values) < 2 or len(set(values)) < len(values) or not all(values):
+        raise UserError(f"--tune {word}: two different values or more, KEY=a,b,c, are needed")
 
 
 @dataclass(frozen=True)

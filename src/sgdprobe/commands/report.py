@@ -3,12 +3,14 @@
 import os
 import sys
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from sgdprobe import tracking
+from sgdprobe.commands.cli import STORE_HELP, Parser
 from sgdprobe.commands.console import epoch_table
+from sgdprobe.config.compose import known_recipes
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import SettingsError
 from sgdprobe.paths import REPORTS, study_folder
@@ -17,6 +19,22 @@ from sgdprobe.reports.sweep import write
 from sgdprobe.reports.sweep.facts import Facts
 
 NEWEST = "last-sweep"
+
+
+def main(words: Sequence[str]) -> int:
+    """Report a sweep or a run. Returns the exit code."""
+    options = Parser(prog="report.py", description="Write the page of a sweep, or draw a run.")
+    options.add_argument(
+        "what",
+        nargs="?",
+        default=NEWEST,
+        help="a sweep, an experiment's name, or last-sweep (the default); "
+        "or a run: an id, its beginning, a name, or last",
+    )
+    options.add_argument("--study", help="write a sweep's report to this folder in experiments/")
+    options.add_argument("--uri", help=STORE_HELP)
+    given = options.parse_args(words)
+    return report(given.what, given.study, given.uri, known_recipes)
 
 
 def report(

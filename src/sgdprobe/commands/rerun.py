@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sgdprobe import tracking
+from sgdprobe.commands.cli import STORE_HELP, Parser
 from sgdprobe.commands.console import RunProgress, plain_console, where_to_look
 from sgdprobe.commands.progress import SweepProgress
 from sgdprobe.config.formatting import duration, percent
@@ -52,6 +53,35 @@ class RerunOptions:
         """The same as options of rerun.py, but for the store and the source."""
         root = [] if self.data_root is None else ["--data-root", self.data_root]
         return root + ["--changed-data"] * self.changed_data
+
+
+def main(words: Sequence[str]) -> int:
+    """Rerun a run or a sweep. Returns the exit code."""
+    given = parser().parse_args(words)
+    options = RerunOptions(given.uri, given.data_root, given.changed_data, given.at_recorded_commit)
+    if given.sweep is None:
+        return rerun_run(given.run, options)
+    return rerun_sweep(given.sweep, given.sample, given.n_jobs, options)
+
+
+def parser() -> Parser:
+    """Return the options and their help."""
+    options = Parser(
+        prog="rerun.py",
+        description="Rerun a recorded run, or a sweep, and compare every number.",
+        epilog="exit codes: 0 identical or close, 1 different, 2 the request was wrong",
+    )
+    which = options.add_mutually_exclusive_group(required=True)
+    which.add_argument("run", nargs="?", help="an id, its beginning, a name, or last")
+    which.add_argument("--sweep", help="all runs of a sweep: an id, its beginning, or last")
+    add = options.add_argument
+    add("--sample", type=int, help="only this many runs of the sweep, drawn at random")
+    add("--n-jobs", type=int, default=-1, help="processes; -1: one for each core")
+    add("--uri", help=STORE_HELP)
+    add("--data-root", help="the folder that holds the same data now")
+    add("--changed-data", action="store_true", help="rerun although the data is not as recorded")
+    add("--at-recorded-commit", action="store_true", help="use the recorded source")
+    return options
 
 
 def rerun_run(word: str, how: RerunOptions) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sgdprobe import tracking
 from sgdprobe.commands.console import RunProgress, where_to_look
+from sgdprobe.config.compose import run_hydra
 from sgdprobe.config.formatting import duration, percent, run_name
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics
@@ -11,6 +12,12 @@ from sgdprobe.provenance.command import origin, provenance_tags
 from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data, updates_and_epochs
 from sgdprobe.run.job import NO_RECIPE, Job, run
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what Hydra's grammar asks for: one run, a sweep, --cfg. Returns the exit code."""
+    composed = run_hydra(words)
+    return 0 if composed is None else train_command(*composed)
 
 
 def train_command(settings: Settings, recipe: str | None, overridden: Sequence[str]) -> int:

@@ -1,12 +1,14 @@
-"""Words on the command line: recipes, options and overrides, checked before Hydra sees them.
+"""Words of a command line: recipes, options and overrides, checked before Hydra composes.
 
-A bare word such as `notes` means `experiment=notes`; Hydra's own grammar refuses it, so it is
-rewritten before Hydra sees it, in the arguments and in the line that a shell asks to complete.
+A bare word such as `notes` means `experiment=notes`. Hydra's own grammar refuses it, so it is
+rewritten in the arguments, and in the line that a shell asks to complete.
 """
 
+import argparse
+import os
 from collections.abc import MutableMapping, Sequence
-from functools import lru_cache
-from pathlib import Path
+from functools import cache, lru_cache
+from itertools import pairwise
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -16,79 +18,105 @@ from hydra.errors import HydraException
 
 from sgdprobe.config.settings import Settings, invalid_value, unknown_setting
 from sgdprobe.errors import SettingsError
-from sgdprobe.paths import CONF
+from sgdprobe.paths import CONF, PROJECT_ROOT
 
-# Hydra's options; a test holds them against Hydra's own parser.
-COMMANDS = {"--run", "-r", "--multirun", "-m", "--cfg", "-c", "--info", "-i"}
-COMMANDS |= {"--shell-completion", "-sc"}
-
-
-FLAGS = {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r"}
-FLAGS |= {"--multirun", "-m", "--shell-completion", "-sc"}
+# Hydra does one of these at a time, and raises ValueError for two.
+ACTIONS = ("run", "multirun", "cfg", "info", "shell_completion")
 
 
-WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"}
-WITH_VALUE |= {"--config-dir", "-cd", "--experimental-rerun"}
+def recipes() -> list[str]:
+    """Return the names of all recipes, in alphabetical order."""
+    return choices("experiment")
 
 
-WITH_OPTIONAL_VALUE = {"--info", "-i"}
+def choices(group: str) -> list[str]:
+    """Return the names of the files in a folder of conf/."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-INFO = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
+@cache
+def groups() -> frozenset[str]:
+    """Return the names of the folders of conf/."""
+    return frozenset(path.name for path in CONF.glob("*/"))
 
 
-def recipes(conf: Path = CONF) -> list[str]:
-    """The names of the recipes, in alphabetical order."""
-    return sorted(path.stem for path in (conf / "experiment").glob("*.yaml"))
+def hydra_arguments(words: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the words as Hydra takes them: overrides, then options.
 
-
-def expand(arguments: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The arguments with every recipe's bare name written as `experiment=NAME`; options come last.
-
-    Hydra's parser does not take overrides on both sides of an option. Raises SettingsError for a
-    bare word that names no recipe, for a second recipe, and for an option that Hydra lacks.
+    Each bare word becomes experiment=WORD. Raises SettingsError for what Hydra would refuse in
+    many lines, and for a recipe, a setting or an option that does not exist.
     """
-    overrides: list[str] = []
-    options: list[str] = []
-    value_of: str | None = None
-    for word in arguments:
-        if value_of is not None and (value_of in WITH_VALUE or word in INFO):
-            value_of = None
-            options.append(word)
-        elif word.startswith("-"):
-            value_of = _option(word)
-            options.append(word)
-        else:
-            value_of = None
-            overrides.append(word if _is_override(word) else f"experiment={_recipe(word, known)}")
-    commands = [word for word in options if word in COMMANDS]
-    chosen = [word for word in overrides if word.startswith("experiment=")]
-    for together in (commands, chosen):
-        if len(together) > 1:
-            raise SettingsError(f"{' and '.join(together)} can't be asked for together")
-    return overrides + options
+    given = _parse(words)
+    for word in given.overrides:
+        if not _is_override(word):
+            check_recipe(word, known)
+    overrides = [word if _is_override(word) else f"experiment={word}" for word in given.overrides]
+    _refuse_two([word for word in overrides if word.startswith("experiment=")])
+    _refuse_two([_option(name) for name in ACTIONS if getattr(given, name)])
+    if given.resolve and not (given.cfg or given.help):
+        raise SettingsError("--resolve needs --cfg or --help")
+    if not given.shell_completion:  # its words, such as install=bash, are no settings
+        check_keys(overrides)
+    if given.config_path:
+        given.config_path = os.path.normpath(PROJECT_ROOT / "src" / given.config_path)
+    values = {_option(name): value for name, value in vars(given).items() if name != "overrides"}
+    flags = [option for option, value in values.items() if value is True]
+    valued = [f"{option}={value}" for option, value in values.items() if isinstance(value, str)]
+    return [*overrides, *flags, *valued]
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read the words with Hydra's own parser. Raises SettingsError."""
+
+    def refuse(message: str) -> NoReturn:
+        raise SettingsError(f"{message}; --help lists the options")
+
+    parser = get_args_parser()
+    parser.allow_abbrev = False
+    parser.error = refuse  # type: ignore[method-assign]
+    # --info takes a value or none; a recipe after it is not its value.
+    pairs = pairwise([*words, ""])
+    words = [
+        f"{word}=all"
+        if word in ("--info", "-i") and not _accepts(parser, word, following)
+        else word
+        for word, following in pairs
+    ]
+    given, unknown = parser.parse_known_intermixed_args(words)
+    if unknown:
+        raise SettingsError(f"{unknown[0].partition('=')[0]}: no such option; --help lists them")
+    return given
+
+
+def _accepts(parser: argparse.ArgumentParser, option: str, value: str) -> bool:
+    try:
+        parser.parse_args([option, value])
+    except SettingsError:
+        return False
+    return True
 
 
 def _is_override(word: str) -> bool:
     return "=" in word or word.startswith("~")
 
 
-def _recipe(word: str, known: Sequence[str]) -> str:
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _refuse_two(words: Sequence[str]) -> None:
+    if len(words) > 1:
+        raise SettingsError(f"{' and '.join(words)} cannot be combined; choose one")
+
+
+def check_recipe(word: str, known: Sequence[str]) -> None:
+    """Raise SettingsError if the word is not a known recipe."""
     if word not in known:
         raise SettingsError(f"{word}: no such recipe; there are {', '.join(known)}")
-    return word
-
-
-def _option(word: str) -> str | None:
-    """The option if a value follows it as a word of its own."""
-    name, equals, _ = word.partition("=")
-    if name not in FLAGS | WITH_VALUE | WITH_OPTIONAL_VALUE:
-        raise SettingsError(f"{name}: no such option; --help lists them")
-    return name if name not in FLAGS and not equals else None
 
 
 def complete(environment: MutableMapping[str, str], known: Sequence[str]) -> list[str]:
-    """Recipes that the word being typed may become; rewrites COMP_LINE for Hydra's own answers."""
+    """Return the recipes that start with the word being typed; rewrite COMP_LINE for Hydra."""
     line = environment.get("COMP_LINE", "")
     head, space, typed = line.rpartition(" ")
     if not space:
@@ -99,59 +127,38 @@ def complete(environment: MutableMapping[str, str], known: Sequence[str]) -> lis
     return [name for name in known if is_bare and name.startswith(typed)]
 
 
-GROUPS = {path.name for path in CONF.iterdir() if path.is_dir()}
-
-
-def check_words(arguments: Sequence[str]) -> None:
-    """Refuse what Hydra would refuse in many lines, and what is no setting.
-
-    Raises SettingsError.
-    """
-
-    def error(message: str) -> NoReturn:
-        raise SettingsError(message)
-
-    parser = get_args_parser()
-    parser.error = error  # type: ignore[method-assign]
-    words = parser.parse_args(arguments)
-    if words.resolve and not (words.cfg or words.help):
-        raise SettingsError("--resolve can only be asked for together with --cfg or --help")
-    if not words.shell_completion:  # its words, such as install=bash, are no settings
-        check_keys(words.overrides)
-
-
 def check_keys(overrides: Sequence[str]) -> None:
-    """Refuse what is no setting before Hydra composes; it would let `+foo=1` pass.
+    """Raise SettingsError for an override of a setting that does not exist.
 
-    Raises SettingsError.
+    Hydra would accept `+foo=1`.
     """
     known = Settings().flat()
     for word in overrides:
         try:
-            override = _parsed(word)
+            override = parse_override(word)
         except HydraException as error:
             raise SettingsError(f"{word}: not KEY=VALUE in Hydra's grammar, {error}") from error
         key = override.key_or_group
         if override.is_hydra_override():
             continue
         if override.is_delete():
-            raise SettingsError(f"{word}: a setting can't be removed, only given another value")
-        if key in GROUPS:
+            raise SettingsError(f"{word}: a setting cannot be removed; give it another value")
+        if key in groups():
             _check_choice(override)
         elif key not in known:
             raise unknown_setting(key, override.get_value_string())
 
 
 def _check_choice(override: Override) -> None:
-    """A group's choice is a file's name; Hydra ends with a traceback for a number."""
+    """Refuse a number, for which Hydra ends with a traceback: a choice is a file's name."""
     value = override.value()
     for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
         if isinstance(choice, int | float):
             group = override.key_or_group
-            names = ", ".join(sorted(path.stem for path in (CONF / group).iterdir()))
-            raise invalid_value(group, choice, f"one of {names}")
+            raise invalid_value(group, choice, f"one of {', '.join(choices(group))}")
 
 
 @lru_cache(maxsize=4096)
-def _parsed(word: str) -> Override:
+def parse_override(word: str) -> Override:
+    """Parse KEY=VALUE by Hydra's grammar. Raises HydraException."""
     return OverridesParser.create().parse_override(word)
