@@ -319,7 +319,7 @@ EXIT_USAGE: list[tuple[list[str], str]] = [
         ["notes", "book", *TUNE, "--fix", "data.validation=60", "--no-run"],
         "640 of 640 runs are missing or failed, in 00000 at training.learning_rate=0.01, ",
     ),
-    (["notes", "book", "--study", "../x"], "--study must be a folder's name"),
+    (["notes", "book", "--study", "../x"], "--study must be the name of a folder"),
     (["notes", "book", "--no-run"], "640 of 640 runs are missing or failed, in 000000, 000001,"),
     (
         ["notes", "book", *MORE],

@@ -94,7 +94,7 @@ def test_the_same_store_gives_the_same_bytes(
 @pytest.mark.parametrize(
     ("number", "line"),
     [
-        (2, "--study must be a folder's name; got '../four-cells'"),
+        (2, "--study must be the name of a folder; got '../four-cells'"),
         (3, "--study four-cells is for a sweep or an experiment, not for last"),
         (4, "no such thing: no such run; the newest are "),
     ],

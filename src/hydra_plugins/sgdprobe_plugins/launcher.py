@@ -1,9 +1,7 @@
-"""What Hydra calls for `-m`: a sweeper that lists the jobs and a launcher that runs them.
+"""Hydra's hooks for `-m`: a sweeper that lists the jobs and a launcher that runs them.
 
-Both are thin: which jobs there are is Hydra's grammar, how they are run is sgdprobe.sweep's.
-
-Hydra executes this module in every Hydra program of the environment, so nothing of sgdprobe is
-imported at module level.
+Hydra executes this module in every Hydra program of the environment: so sgdprobe is imported
+inside the methods only, which run in our program alone.
 """
 
 from collections.abc import Sequence
@@ -22,10 +20,10 @@ from omegaconf import DictConfig
 
 
 class SgdprobeSweeper(Sweeper):
-    """Every combination of the values, as BasicSweeper, but composed once and nothing written.
+    """List every combination of the values, as Hydra's BasicSweeper does.
 
-    Hydra's own composes each job to check it and once more to run it, and saves a file in a
-    folder of its own; here the launcher's single composition is the check.
+    BasicSweeper composes each job twice, to check and to run it, and saves a file in a folder of
+    its own. Here the launcher composes each job once.
     """
 
     def __init__(self, params: dict[str, Any] | None) -> None:
@@ -35,7 +33,7 @@ class SgdprobeSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Called by Hydra."""
+        """Make the launcher. Called by Hydra."""
         self.config = config
         self.hydra_context = hydra_context
         self.launcher = Plugins.instance().instantiate_launcher(
@@ -43,7 +41,7 @@ class SgdprobeSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Launch all combinations of the recipe's axes and the arguments, which replace them."""
+        """Launch all combinations of the recipe's axes and of the arguments, which replace them."""
         from sgdprobe.errors import SettingsError
 
         if self.launcher is None or self.hydra_context is None:
@@ -57,19 +55,19 @@ class SgdprobeSweeper(Sweeper):
 
 
 class SgdprobeLauncher(Launcher):
-    """Composes and checks every job, then hands them over."""
+    """Compose and check every job, then run them all as one sweep."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Called by Hydra."""
+        """Keep what launch() needs. Called by Hydra."""
         self.config = config
         self.hydra_context = hydra_context
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Run all jobs and leave with the sweep's exit code."""
+        """Run all jobs and exit with the sweep's exit code."""
         from sgdprobe.config.compose import Composer
         from sgdprobe.sweep.plan import Plan
 
@@ -77,17 +75,16 @@ class SgdprobeLauncher(Launcher):
         composer = Composer(
             self.hydra_context.config_loader, hydra.job.config_name, hydra.overrides.hydra
         )
-        cells = [composer.job(overrides) for overrides in job_overrides]
-        axes = [word.partition("=")[0] for word in job_overrides[0]]
-        plan = Plan.of(cells, axes)
-        from sgdprobe.commands.sweep import run_sweep  # what is refused need not wait for joblib
+        jobs = [composer.job(overrides) for overrides in job_overrides]
+        plan = Plan.of(jobs, [word.partition("=")[0] for word in job_overrides[0]])
+        from sgdprobe.commands.sweep import run_sweep  # imports joblib: after the checks
 
         raise SystemExit(run_sweep(plan, composer.recipes))
 
 
 @dataclass
 class SweeperConfig:
-    """hydra.sweeper: the axes, KEY: "value,value,…"."""
+    """hydra.sweeper: the axes of a recipe, KEY: "value,value,…"."""
 
     _target_: str = f"{SgdprobeSweeper.__module__}.SgdprobeSweeper"
     params: dict[str, str] | None = None
@@ -95,7 +92,7 @@ class SweeperConfig:
 
 @dataclass
 class LauncherConfig:
-    """hydra.launcher: none of its own; see the `sweep` settings."""
+    """hydra.launcher: no settings of its own; see the group `sweep`."""
 
     _target_: str = f"{SgdprobeLauncher.__module__}.SgdprobeLauncher"
 
