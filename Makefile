@@ -1,4 +1,4 @@
-# Everything a stranger types. Needs python3 (3.11 or newer), make and git; the rest goes to .venv.
+# The project's commands. They need python3 (3.11 or newer), make and git; everything else goes to .venv.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -6,46 +6,49 @@ BENCH_PY ?= $(PY)
 BENCH_OUT ?= experiments/speed
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test stress ui lint bench lock clean
+.PHONY: help sweep test stress ui lint bench lock docs clean
 
-help:  ## this list
+help:  ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-sweep: $(VENV)/ready  ## the main job: 36 runs, about two minutes on two cores
+sweep: $(VENV)/ready  ## run the main sweep: 36 runs, about two minutes on two cores
 	$(PY) src/train.py -m sweep
 
-test: $(VENV)/ready-to-test  ## the test suite
+test: $(VENV)/ready-to-test  ## run all tests
 	$(PY) -m pytest
 
-stress: $(VENV)/ready-to-test  ## kill a sweep 100 times and check what it left; about twenty minutes
+stress: $(VENV)/ready-to-test  ## kill a sweep 100 times and check that nothing is lost; about twenty minutes
 	$(PY) tests/stress.py --kills 100 --first-starts 20
 
 ui: $(VENV)/ready  ## compare runs in a browser, at http://127.0.0.1:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(PY) -m mlflow ui --workers 1
 
-lint: $(VENV)/ready-to-test  ## style and types
+lint: $(VENV)/ready-to-test  ## check style and types
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
-# Whom it lacks it names: give it an environment with scikit-learn, PyTorch and JAX, if there is one,
-# by make bench BENCH_PY=path/to/python
-bench: $(VENV)/ready  ## time an epoch beside other libraries and more; about twenty minutes
+# Peers that are not installed are skipped and listed. Pass BENCH_PY=path/to/python to use an
+# environment that has scikit-learn, PyTorch and JAX.
+bench: $(VENV)/ready  ## time an epoch beside other libraries, and more; about twenty minutes
 	for script in bench update parts numerical recording scaling figure; do \
 	  PYTHONPATH=src $(BENCH_PY) tests/benchmarks/$$script.py --out $(BENCH_OUT) || exit 1; \
 	done
 
-lock: $(VENV)/ready-to-test  ## resolve the dependencies anew into the lock files
+lock: $(VENV)/ready-to-test  ## resolve the dependencies again into the lock files
 	$(PY) -m uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" --output-file requirements.txt --quiet
 	$(PY) -m uv pip compile --group test --constraint requirements.txt --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" --output-file requirements-test.txt --quiet
 
+docs: $(VENV)/ready  ## regenerate the settings page and the figure of README.md
+	$(PY) docs/regenerate.py
+
 clean:  ## remove .venv and caches; runs stay
 	rm -rf $(VENV) build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The environment is made from the lock, and made anew when the lock is newer than it.
+# The environment is made from the lock file, and made again when the lock file is newer.
 $(VENV)/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "sgdprobe needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }

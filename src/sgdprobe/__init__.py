@@ -1,1 +1,3 @@
-"""sgdprobe: which difference made which part of an accuracy gap."""
+"""sgdprobe: find out which difference causes which part of an accuracy gap."""
+
+__version__ = "0.2.0"
