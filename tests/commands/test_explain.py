@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sgdprobe.commands.explain import parser, recipe_pairs
+from sgdprobe.config.recipe_pair import RecipePair
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -276,13 +279,13 @@ def test_a_store_that_is_broken_is_not_an_empty_one(explain: InTurn, tmp_path: P
 MORE = ["--with", "network.activation=sigmoid,relu", "--with", "training.batch_size=50,60"]
 
 EXIT_USAGE: list[tuple[list[str], str]] = [
-    (["notes", "notes"], "the two recipes don't differ"),
+    (["notes", "notes"], "the two recipes do not differ"),
     (["notes", "bok"], "bok: no such recipe; there are best, book,"),
     (["notes", "sweep"], "sweep: this recipe is a sweep"),
-    (["notes"], "the following arguments are required: second"),
+    (["notes"], "the following arguments are required: target"),
     (["notes", "book", "--seeds", "1"], "--seeds must be at least 2"),
     (["notes", "book", "--seeds", "x"], "argument --seeds: invalid int value: 'x'"),
-    (["notes", "book", "--factors", "lr"], "--factors lr: no such difference; there are dtype,"),
+    (["notes", "book", "--factors", "lr"], "--factors lr: no such difference; choose from dtype,"),
     (["notes", "book", "--fix", "seed=3"], "seed=3: the seeds are 0, 1, …"),
     (["notes", "book", "--fix", "foo=1"], "foo=1: no such setting"),
     (["notes", "book", "--fix", "dtype=float16"], "dtype must be one of float32, float64"),
@@ -299,21 +302,27 @@ EXIT_USAGE: list[tuple[list[str], str]] = [
     (["notes", "book", "--claim", "170"], "--claim must be a percentage from 0 to 100; got 170"),
     (["notes", "book", "--tune", "lr=1,2"], "lr=1,2: no such setting; there are seed,"),
     (["notes", "book", "--tune", "seed=1,2"], "--tune seed=1,2: this setting cannot be tuned"),
-    (["notes", "book", "--tune", "init.scale=1"], "--tune init.scale=1: two different values"),
-    (["notes", "book", "--tune", "init.scale=1,1"], "--tune init.scale=1,1: two different values"),
+    (
+        ["notes", "book", "--tune", "init.scale=1"],
+        "--tune init.scale=1: give at least two",
+    ),
+    (
+        ["notes", "book", "--tune", "init.scale=1,1"],
+        "--tune init.scale=1,1: give at least two",
+    ),
     (["notes", "book", "--tune", "init.scale=1,-1"], "init.scale must be a finite number of at"),
     (["notes", "book", *TUNE, "--tune", "init.scale=1,2"], "--tune init.scale=1,2: only one"),
     (
         ["notes", "book", *TUNE, "--factors", "training.learning_rate"],
-        "--tune training.learning_rate=0.01,0.1: it is the only factor",
+        "--tune training.learning_rate: it is the only factor",
     ),
     (
         ["book", "book", *TUNE, "--with", "training.learning_rate=0.1,1"],
-        "--tune training.learning_rate=0.01,0.1: at one value of it, the two recipes don't differ",
+        "--tune training.learning_rate: at one value of it, the two recipes do not differ",
     ),
     (
         ["notes", "book", *TUNE, "--with", "data.validation=1,2"],
-        "--tune training.learning_rate=0.01,0.1: data.validation is a difference",
+        "--tune training.learning_rate: the recipes differ in data.validation",
     ),
     (
         ["notes", "book", *TUNE, "--fix", "data.validation=60", "--no-run"],
@@ -349,3 +358,22 @@ def test_what_cannot_be_answered_is_refused_in_one_line(
         assert answer.stderr.count("\n") == 1, answer.stderr
     assert not store.exists()
     assert set((root / "experiments").glob("*")) == before
+
+
+def pairs(tune: str, *more: str) -> list[RecipePair]:
+    return recipe_pairs(parser().parse_args(["notes", "book", "--tune", tune, *more]))[1:]
+
+
+def test_the_recipes_are_composed_at_each_tuned_value() -> None:
+    rate = "training.learning_rate"
+    found = pairs(f"{rate}=0.1,1", "--fix", "dtype=float32", "--with", f"{rate}=1,2")
+    assert [one.fixed for one in found] == [
+        ("dtype=float32", f"{rate}=0.1"),
+        ("dtype=float32", f"{rate}=1"),
+    ]
+    assert all(one.varied == () for one in found), "a tuned setting is no difference"
+
+
+def test_a_comma_in_brackets_does_not_separate_values() -> None:
+    found = pairs("network.hidden=[50,100],[50],[]")
+    assert [one.fixed[-1].partition("=")[2] for one in found] == ["[50,100]", "[50]", "[]"]

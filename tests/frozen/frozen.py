@@ -161,7 +161,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "notes notes": "recipes",
         "notes bok": "bok",
         "notes sweep": "sweep",
-        "notes": "second",
+        "notes": "target",
         "notes book --sedes 3": "--sedes",
         "notes book --seeds 1": "--seeds",
         "notes book --seeds x": "--seeds",

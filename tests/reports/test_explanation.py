@@ -5,14 +5,14 @@ from math import log
 import numpy as np
 import pytest
 
-from sgdprobe.commands.explain import parse
 from sgdprobe.config.settings import Settings
 from sgdprobe.reports.explanation import verdict
 from sgdprobe.reports.explanation.reasons import least_loss, never_predicted
-from sgdprobe.study.design import Design
+from sgdprobe.study.claim import Claim
+from sgdprobe.study.design import Factorial
 from sgdprobe.study.diagnostics import FinalDiagnostics
-from sgdprobe.study.factors import compare
 from sgdprobe.study.results import StudyResults
+from sgdprobe.study.spec import StudySpec
 from sgdprobe.tracking import Result
 
 OVER_BATCH = {"network.softmax_over": "batch"}
@@ -45,7 +45,7 @@ def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
         "network.activation": "relu", "network.softmax_over": "batch",
         "network.loss": "mean_squared_error", "training.learning_rate": 1.0,
     }  # fmt: skip
-    design = Design(base, compare(base, base.replace(differing)), seeds=2)
+    design = Factorial.between(base, base.replace(differing), (), seeds=2)
     rng = np.random.default_rng(0)
     results = {
         run: Result(
@@ -53,8 +53,8 @@ def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
         )
         for run in design.runs()
     }
-    request = parse(["notes", "book", "--claim", "12.34", "--tolerance", "0"])
-    lines = verdict(StudyResults(request, design, (), results))
+    spec = StudySpec("study", "notes", "book", seeds=2, claim=Claim(0.1234, 0))
+    lines = verdict(StudyResults(spec, design, results))
     assert max(map(len, lines)) <= 80
     assert lines[0] == "notes does not reproduce its claim of 12.34 %"
     told = " ".join(" ".join(lines).split())

@@ -7,6 +7,7 @@ import pytest
 
 from sgdprobe.study import effects
 from sgdprobe.study.effects import Array, Estimate, estimate
+from sgdprobe.study.factors import all_cells
 
 # Two factors, two seeds. The first changes 10 alone and 4 after the second, which changes 20
 # alone and 14 after the first: they do the same work twice, the interaction is -6. The second
@@ -35,8 +36,8 @@ def test_effects_by_hand() -> None:
 
 def test_least_and_most_by_hand() -> None:
     least, most = effects.contribution_range(BY_HAND, 0)
-    assert (least.before, least.credit.mean) == ((0, 1), 5)
-    assert (most.before, most.credit.mean) == ((0, 0), 11)
+    assert (least.before, least.effect.mean) == ((0, 1), 5)
+    assert (most.before, most.effect.mean) == ((0, 0), 11)
 
 
 def test_interval_by_hand() -> None:
@@ -64,7 +65,7 @@ def test_bootstrap_by_hand() -> None:
         (25, {(0, 0): 25.0}),
     ],
 )
-def test_smallest_sets_by_hand(within: float, expected: dict[effects.Cell, float]) -> None:
+def test_smallest_sets_by_hand(within: float, expected: dict[tuple[int, ...], float]) -> None:
     found = effects.minimal_sufficient_sets(BY_HAND, within)
     assert {cell: left.mean for cell, left in found.items()} == pytest.approx(expected)
     assert list(found) == list(expected), "what leaves least comes first"
@@ -88,7 +89,7 @@ def test_shapley_is_the_mean_over_all_ladders(k: int) -> None:
     for i in range(k):
         least, most = effects.contribution_range(y, i)
         means = ladders[:, i].mean(axis=-1)
-        assert (least.credit.mean, most.credit.mean) == pytest.approx((means.min(), means.max()))
+        assert (least.effect.mean, most.effect.mean) == pytest.approx((means.min(), means.max()))
 
 
 def ladder(y: Array, order: tuple[int, ...]) -> Array:
@@ -169,7 +170,7 @@ def test_which_cells_are_predicted(k: int, unseen: int) -> None:
 def test_a_surface_of_pairs_is_foretold() -> None:
     rng = np.random.default_rng(2)
     y = np.zeros((2,) * 5 + (10,))
-    for cell in effects.cells(5):
+    for cell in all_cells(5):
         y[cell] = 0.5 + 0.05 * sum(cell) - 0.04 * cell[0] * cell[3] + 0.03 * cell[1] * cell[4]
     noisy = y + rng.normal(0, 0.01, y.shape)
     found = effects.predictions(noisy)

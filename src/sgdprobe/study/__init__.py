@@ -1,1 +1,1 @@
-"""Which difference between two recipes makes which part of the gap between their results."""
+"""Explain a gap: the part of each difference between two recipes, by a full factorial."""

@@ -1,87 +1,193 @@
-"""The full factorial: every combination of the factors' levels, each with the same seeds."""
+"""The runs of a study: a full factorial with paired seeds, and one more for each tuned value."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from typing import Any
 
 from sgdprobe.config.settings import Settings
-from sgdprobe.study.factors import Factor, comparable
+from sgdprobe.errors import UserError
+from sgdprobe.provenance.source import source_hash
+from sgdprobe.run.build import load_data
+from sgdprobe.study.factors import Cell, Factor, all_cells, comparable, compare, select
+from sgdprobe.study.spec import StudySpec
 from sgdprobe.sweep.plan import Plan
 
-# A level for each factor: 0 as in the first recipe, 1 as in the second.
-Cell = tuple[int, ...]
+Run = tuple[Cell, int]  # a cell and a seed
+
+# One in so many training images is held out to choose tuned values: 10,000 of MNIST's 60,000.
+VALIDATION_FRACTION = 6
 
 
 @dataclass(frozen=True)
-class Design:
-    """Cells × seeds; `base` is the first recipe, whose values hold wherever no factor changes."""
+class Factorial:
+    """Every combination of the factors' levels, each with seeds 0 … n - 1.
+
+    base : settings of the baseline, which hold wherever no factor changes them.
+    left_out : differences between the recipes that stay as in the baseline.
+    """
 
     base: Settings
     factors: tuple[Factor, ...]
     seeds: int
+    left_out: tuple[Factor, ...] = ()
+
+    @classmethod
+    def between(
+        cls, baseline: Settings, target: Settings, names: Sequence[str], seeds: int
+    ) -> "Factorial":
+        """Vary the named differences between two recipes. Raises UserError."""
+        differences = compare(baseline, target)
+        factors = select(differences, names)
+        load_data(baseline)
+        left_out = tuple(factor for factor in differences if factor not in factors)
+        return cls(baseline, factors, seeds, left_out)
+
+    @property
+    def names(self) -> list[str]:
+        """The factors' names."""
+        return [factor.name for factor in self.factors]
 
     @property
     def baseline(self) -> Cell:
-        """The first recipe."""
+        """The cell of the baseline."""
         return (0,) * len(self.factors)
 
     @property
     def target(self) -> Cell:
-        """The second recipe."""
+        """The cell of the target."""
         return (1,) * len(self.factors)
 
+    @property
+    def corners(self) -> tuple[Cell, Cell]:
+        """Baseline and target."""
+        return self.baseline, self.target
+
     def cells(self) -> list[Cell]:
-        """All of them, the first recipe first and the second last."""
-        return list(product((0, 1), repeat=len(self.factors)))
+        """All cells, the baseline first and the target last."""
+        return all_cells(len(self.factors))
 
     def near_corners(self) -> list[Cell]:
-        """The two recipes, and what is one change away from either."""
+        """The corners and the cells one change away from either."""
         k = len(self.factors)
         return [cell for cell in self.cells() if sum(cell) <= 1 or sum(cell) >= k - 1]
 
     def baseline_with(self, i: int) -> Cell:
-        """The first recipe with factor i changed."""
+        """The baseline with only factor i changed."""
         return tuple(int(j == i) for j in range(len(self.factors)))
 
     def target_without(self, i: int) -> Cell:
-        """The second recipe with factor i turned back."""
+        """The target with only factor i changed back."""
         return tuple(int(j != i) for j in range(len(self.factors)))
 
     def settings(self, cell: Cell, seed: int) -> Settings:
-        """What one run of a cell is given. Raises SettingsError if it contradicts itself."""
+        """Return the settings of one run. Raises SettingsError if they contradict themselves."""
         values: dict[str, Any] = {"seed": seed}
         for factor, level in zip(self.factors, cell, strict=True):
             values |= factor.values(level)
         return self.base.replace(values)
 
-    def runs(self) -> Iterator[tuple[Cell, int]]:
+    def runs(self) -> Iterator[Run]:
         """Every cell with every seed."""
         return product(self.cells(), range(self.seeds))
 
-    def held_fixed(self) -> dict[str, Any]:
-        """The settings that no factor changes."""
-        return {k: v for k, v in comparable(self.base).items() if k not in self.axes}
+    @cached_property
+    def keys(self) -> dict[Run, str]:
+        """The key of each run, under which any store knows it."""
+        keys = {}
+        for cell, seed in self.runs():
+            settings = self.settings(cell, seed)
+            keys[cell, seed] = settings.key(load_data(settings).digest, source_hash())
+        return keys
 
     @property
     def axes(self) -> list[str]:
         """The settings that factors change."""
         return [key for factor in self.factors for key in factor.keys]
 
-
-def plan_of(study: str, runs: Sequence[Settings], axes: Sequence[str]) -> Plan:
-    """A sweep over these runs, tagged with the study's name; axes : what tells them apart."""
-    plan = Plan.of([(settings, None) for settings in runs], axes)
-    return replace(
-        plan, jobs=tuple(replace(job, tags=job.tags | {"study": study}) for job in plan.jobs)
-    )
+    def held_fixed(self) -> dict[str, Any]:
+        """The settings that no factor changes."""
+        return {k: v for k, v in comparable(self.base).items() if k not in self.axes}
 
 
-def cell_id(cell: Cell) -> str:
-    """A cell's name: a digit for each factor, 1 where it is as in the second recipe."""
-    return "".join(map(str, cell))
+@dataclass(frozen=True)
+class Study:
+    """All runs of a study: `factorial` at the recipes' values, `tuned` at each tuned value."""
+
+    spec: StudySpec
+    factorial: Factorial
+    tuned: tuple[Factorial, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        spec: StudySpec,
+        recipes: tuple[Settings, Settings],
+        tuned: Sequence[tuple[Settings, Settings]] = (),
+    ) -> "Study":
+        """Design the study of two recipes. Raises UserError.
+
+        tuned : the two recipes at each value of the tuned setting.
+        """
+
+        def recorded(settings: Settings) -> Settings:
+            return settings.replace(
+                {"tracking.experiment": settings.tracking.experiment or spec.name}
+            )
+
+        pairs = [(recorded(baseline), target) for baseline, target in (recipes, *tuned)]
+        own = Factorial.between(*pairs[0], spec.factors, spec.seeds)
+        return cls(spec, own, tuple(_tuned_factorial(spec, *pair) for pair in pairs[1:]))
+
+    @property
+    def factorials(self) -> tuple[Factorial, ...]:
+        """All factorials, the one at the recipes' values first."""
+        return (self.factorial, *self.tuned)
+
+    @cached_property
+    def keys(self) -> set[str]:
+        """The keys of all runs; factorials can share runs."""
+        return {key for factorial in self.factorials for key in factorial.keys.values()}
+
+    def missing(self, recorded: Mapping[str, object]) -> list[tuple[Factorial, Run]]:
+        """Return the runs whose key is not among the recorded ones, each once."""
+        missing = {
+            key: (factorial, run)
+            for factorial in self.factorials
+            for run, key in factorial.keys.items()
+            if key not in recorded
+        }
+        return list(missing.values())
+
+    def plan(self, runs: Sequence[tuple[Factorial, Run]]) -> Plan:
+        """Plan a sweep over these runs, tagged with the study's name."""
+        axes = self.factorial.axes
+        if self.tuned:
+            axes += [self.spec.tuned, "data.validation"]
+        settings = [factorial.settings(*run) for factorial, run in runs]
+        plan = Plan.of([(one, None) for one in settings], axes)
+        tag = {"study": self.spec.name}
+        return replace(plan, jobs=tuple(replace(job, tags=job.tags | tag) for job in plan.jobs))
 
 
-def recorded_under(settings: Settings, study: str) -> Settings:
-    """The settings with their runs in an experiment of the study's name, or the one asked for."""
-    return settings.replace({"tracking.experiment": settings.tracking.experiment or study})
+def _tuned_factorial(spec: StudySpec, baseline: Settings, target: Settings) -> Factorial:
+    """Design the factorial at one tuned value; recipes that hold images out keep their number."""
+    option = f"--tune {spec.tuned}"
+    names = [name for name in spec.factors if name != spec.tuned]
+    if spec.factors and not names:
+        raise UserError(f"{option}: it is the only factor; a tuned setting cannot be a factor")
+    images = len(load_data(baseline).train_images)
+    held_out = baseline.data.validation or images // VALIDATION_FRACTION
+    try:
+        factorial = Factorial.between(baseline, target, names, spec.seeds)
+    except UserError as error:
+        raise UserError(f"{option}: at one value of it, {error}") from error
+    if "data.validation" in factorial.axes:
+        raise UserError(
+            f"{option}: the recipes differ in data.validation, the images that choose the best "
+            "value; give both the same with --fix"
+        )
+    base = factorial.base.replace({"data.validation": held_out})
+    load_data(base)
+    return replace(factorial, base=base)

@@ -1,16 +1,16 @@
-"""Which change made which part of a gap: statistics of a full factorial with paired seeds.
+"""Statistics of a full factorial with paired seeds: the part of each change in a gap.
 
-Surfaces, everywhere: y : (2, …, 2, n), an axis for each of k factors (0: as in the first recipe,
-1: as in the second), then the n seeds. A cell is an index of the first k axes, such as (0, 1, 0).
+y : (2, …, 2, n) everywhere, an axis for each of k factors (0 as in the baseline, 1 as in the
+target), then n seeds. A cell is an index of the first k axes, such as (0, 1, 0).
 
-Runs with the same seed are pairs: every statistic is computed for each seed by itself, (…, n), and
-its interval is Student's t over those n values. That is exact at any n if they are normal; in
-1,000 simulated studies of 10 seeds it holds the truth in 95 of 100, where the percentile bootstrap
-over the seeds holds it in 90.
+Runs with the same seed are pairs: every statistic is computed for each seed separately, (…, n),
+and its interval is Student's t over these n values. That is exact for any n if they are normal. In
+1,000 simulated studies of 10 seeds it contains the truth in 95 of 100, the percentile bootstrap
+over the seeds in 90.
 """
 
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations
 from math import comb
 from typing import Any
 
@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, stdtrit  # scipy.stats has the same, and takes a second to import
 
+from sgdprobe.study.factors import Cell, all_cells
+
 Array = NDArray[np.floating[Any]]
-Cell = tuple[int, ...]
 
 LEVEL = 0.95
 DRAWS = 9999  # of the bootstrap
+SUFFICIENT_WITHIN = 0.01  # a set of changes is sufficient if it comes this close to the target
 
 
 @dataclass(frozen=True)
@@ -35,31 +37,31 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether 0 lies outside."""
+        """True if 0 is outside the interval."""
         return self.low > 0 or self.high < 0
 
     def overlaps(self, other: "Estimate") -> bool:
-        """Whether the two intervals share a value."""
+        """Return True if the two intervals share a value."""
         return self.low <= other.high and other.low <= self.high
 
 
 def estimate(values: Array) -> Estimate:
-    """The mean of n paired values and its interval."""
+    """Return the mean of n paired values and its interval."""
     mean, half = float(np.mean(values)), float(half_width(values))
     return Estimate(mean, mean - half, mean + half)
 
 
 def half_width(values: Array) -> Array:
-    """Half of the 95 % interval of the mean over the last axis."""
+    """Return half the width of the 95 % interval of the mean over the last axis."""
     n = values.shape[-1]
     spread: Array = np.std(values, axis=-1, ddof=1)
     return np.asarray(spread * student_t(n) / np.sqrt(n))
 
 
 def bootstrap(values: Array) -> list[Estimate]:
-    """Means of (m, n) paired values and their percentile intervals over DRAWS of the n seeds.
+    """Return the means of (m, n) values and percentile intervals over DRAWS of the n seeds.
 
-    All m share the draws, which are always the same ones.
+    All m share the same draws, in every call.
     """
     n = values.shape[-1]
     picks = np.random.default_rng(0).integers(0, n, (DRAWS, n))
@@ -71,48 +73,42 @@ def bootstrap(values: Array) -> list[Estimate]:
 
 
 def student_t(n: int) -> float:
-    """How many standard errors the 95 % interval of n values reaches to either side."""
+    """Return the half width of the 95 % interval of n values, in standard errors."""
     return float(stdtrit(n - 1, (1 + LEVEL) / 2))
 
 
-def cells(k: int) -> list[Cell]:
-    """All 2^k cells, in the order of a C array."""
-    return list(product((0, 1), repeat=k))
-
-
 def changes(y: Array, i: int) -> Array:
-    """What factor i changes, for each setting of the others : (2, …, 2, n), k - 1 axes of 2."""
+    """Return the effect of factor i in each cell of the others : (2, …, 2, n), k - 1 axes of 2."""
     return np.diff(y, axis=i).squeeze(axis=i)
 
 
 def gap(y: Array) -> Array:
-    """The second recipe's result minus the first's : (n,)."""
+    """Return target minus baseline : (n,)."""
     k = y.ndim - 1
     return np.asarray(y[(1,) * k] - y[(0,) * k])
 
 
 def shapley(y: Array) -> Array:
-    """Each factor's share of the gap, the mean of its credit over all k! ladders : (k, n).
+    """Return Shapley values, mean marginal contributions over all k! orderings : (k, n).
 
-    With k - 1 others, a set of s of them comes first in a share 1 / (k · C(k - 1, s)) of the
-    ladders. The shares sum to the gap, seed by seed.
+    Of all orderings, a share 1 / (k · C(k - 1, s)) has a given set of s other factors before a
+    factor. The values sum to the gap, seed by seed.
     """
     k = y.ndim - 1
-    weights = np.array([1 / (k * comb(k - 1, sum(others))) for others in cells(k - 1)])
+    weights = np.array([1 / (k * comb(k - 1, sum(others))) for others in all_cells(k - 1)])
     return np.stack([weights @ changes(y, i).reshape(len(weights), -1) for i in range(k)])
 
 
 def main_effects(y: Array) -> Array:
-    """What each factor changes, mean over all settings of the others : (k, n)."""
+    """Return each factor's effect, mean over all cells of the others : (k, n)."""
     k = y.ndim - 1
     return np.stack([changes(y, i).reshape(2 ** (k - 1), -1).mean(axis=0) for i in range(k)])
 
 
 def interactions(y: Array) -> dict[tuple[int, int], Array]:
-    """For each pair: what the one changes after the other's change minus before it : (n,).
+    """Return each pair's interaction: the effect of one after the other's change minus before.
 
-    Mean over all settings of the rest. 0 where the two just add up; below 0 where the one does
-    what the other has already done.
+    (n,) each, mean over all cells of the rest. 0: the two effects add up. Below 0: they overlap.
     """
     k = y.ndim - 1
     rest = 2 ** (k - 2)
@@ -123,15 +119,15 @@ def interactions(y: Array) -> dict[tuple[int, int], Array]:
 
 
 def one_at_a_time(y: Array) -> Array:
-    """What each factor does as the only change of the first recipe : (k, n)."""
+    """Return each factor's effect as the only change of the baseline : (k, n)."""
     k = y.ndim - 1
     return np.stack([changes(y, i)[(0,) * (k - 1)] for i in range(k)])
 
 
 def leave_one_out(y: Array) -> Array:
-    """What each factor does as the last change before the second recipe : (k, n).
+    """Return each factor's effect as the last change before the target : (k, n).
 
-    It is what the second recipe loses when only this is turned back.
+    The target loses it when only this factor is changed back.
     """
     k = y.ndim - 1
     return np.stack([changes(y, i)[(1,) * (k - 1)] for i in range(k)])
@@ -139,46 +135,45 @@ def leave_one_out(y: Array) -> Array:
 
 @dataclass(frozen=True)
 class MarginalContribution:
-    """A factor's credit on some ladder: `before` is the cell that it was added to."""
+    """A factor's effect in one ordering; `before` is the cell to which it was added."""
 
     before: Cell
-    credit: Estimate
+    effect: Estimate
 
 
 def contribution_range(y: Array, i: int) -> tuple[MarginalContribution, MarginalContribution]:
-    """The least and the most that factor i is credited with by any of the k! ladders.
+    """Return the least and the greatest contribution of factor i over all k! orderings.
 
-    Its credit depends on what was changed before it, not on the order of that: 2^(k-1) sets.
+    It depends on the set of factors changed before, not on their order: 2^(k-1) sets.
     """
     found = [
         MarginalContribution((*others[:i], 0, *others[i:]), estimate(changes(y, i)[others]))
-        for others in cells(y.ndim - 2)
+        for others in all_cells(y.ndim - 2)
     ]
-    by_mean = sorted(found, key=lambda credit: credit.credit.mean)
+    by_mean = sorted(found, key=lambda contribution: contribution.effect.mean)
     return by_mean[0], by_mean[-1]
 
 
 def minimal_sufficient_sets(y: Array, within: float) -> dict[Cell, Estimate]:
-    """The smallest sets of changes whose mean comes within `within` of the second recipe's.
+    """Return the smallest sets of changes whose mean is within `within` of the target or beyond.
 
-    With what is left of the gap, the second recipe minus the set. Going beyond the second recipe
-    counts. All sets of the smallest size are given, what leaves least first.
+    Each with the rest of the gap, target minus set; the smallest rest first.
     """
     k = y.ndim - 1
-    second = y[(1,) * k]
+    target = y[(1,) * k]
     direction = np.sign(np.mean(gap(y))) or 1.0
-    reached = [c for c in cells(k) if direction * np.mean(second - y[c]) <= within]
+    reached = [c for c in all_cells(k) if direction * np.mean(target - y[c]) <= within]
     size = min(sum(cell) for cell in reached)
-    left = {cell: estimate(second - y[cell]) for cell in reached if sum(cell) == size}
+    left = {cell: estimate(target - y[cell]) for cell in reached if sum(cell) == size}
     return dict(sorted(left.items(), key=lambda pair: direction * pair[1].mean))
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A cell that the model has not seen. `inside`: is the measured mean in the interval?
+    """A prediction of a held-out cell.
 
-    The interval is that of predicted minus measured, seed by seed, put around the prediction, so
-    that it holds the noise of both: of cells that follow the model, 95 of 100 fall inside.
+    The interval is that of predicted minus measured, seed by seed, around the prediction, so it
+    contains the noise of both: of cells that follow the model, 95 of 100 fall inside.
     """
 
     cell: Cell
@@ -187,28 +182,28 @@ class Prediction:
 
     @property
     def inside(self) -> bool:
-        """Whether the model stands the test here."""
+        """True if the measured mean is in the interval."""
         return self.predicted.low <= self.measured <= self.predicted.high
 
 
-def reach(k: int) -> int:
-    """Of the cells near the second recipe, how many changes from it the model sees; -1: none.
+def max_distance(k: int) -> int:
+    """Return the largest distance from the target, in changes, of a cell in the fit; -1: none.
 
-    It sees those with at most two changes from either end, which is all there are for k < 6:
-    then as many fewer from the second end as it takes to leave some to predict.
+    The fit has the cells at most two changes from either corner. For k < 6 these are all cells:
+    then fewer near the target, so that some are left to predict.
     """
     return min(2, k - 4)
 
 
 def predictions(y: Array) -> list[Prediction]:
-    """What main effects and two-factor interactions, fitted to part of the cells, say of the rest.
+    """Predict held-out cells by main effects and two-factor interactions fitted to the others.
 
-    Least squares on the cells with at most two changes from the first recipe or `reach` from the
-    second. Nothing is left to predict for k < 3.
+    Least squares on the cells with at most two changes from the baseline or `max_distance` from
+    the target. For k < 3 no cell is held out.
     """
     k = y.ndim - 1
-    seen = [cell for cell in cells(k) if sum(cell) <= 2 or k - sum(cell) <= reach(k)]
-    unseen = [cell for cell in cells(k) if cell not in seen]
+    seen = [cell for cell in all_cells(k) if sum(cell) <= 2 or k - sum(cell) <= max_distance(k)]
+    unseen = [cell for cell in all_cells(k) if cell not in seen]
     if not unseen:
         return []
     weights = _model(unseen) @ np.linalg.pinv(_model(seen))
@@ -223,19 +218,22 @@ def predictions(y: Array) -> list[Prediction]:
 
 
 def model_is_adequate(found: list[Prediction]) -> bool:
-    """Whether so many inside is what a true model would do, 19 times out of 20."""
+    """Return False if a true model would have so few inside in less than 1 of 20 studies."""
     inside = sum(each.inside for each in found)
     return bool(bdtr(inside, len(found), LEVEL) > 1 - LEVEL)  # the binomial distribution
 
 
 def _model(rows: list[Cell]) -> Array:
-    """A row for each cell: 1, each factor's 0 or 1, the product of each pair."""
+    """Return a row for each cell: 1, each factor's 0 or 1, the product of each pair."""
     return np.array(
         [[1, *cell, *(a * b for a, b in combinations(cell, 2))] for cell in rows], float
     )
 
 
 def logit(y: Array, least: float) -> Array:
-    """log(y / (1 - y)), y kept `least` away from 0 and 1: half an image of those counted."""
+    """Return log(y / (1 - y)), with y at least `least` away from 0 and 1.
+
+    least : half an image, 0.5 / number of test images.
+    """
     kept = np.clip(y, least, 1 - least)
     return np.asarray(np.log(kept / (1 - kept)))

@@ -15,7 +15,7 @@ from sgdprobe.run.build import (
     splits,
     updates_and_epochs,
 )
-from sgdprobe.study.design import Design
+from sgdprobe.study.design import Factorial
 
 # Updates that are timed, and seconds a run takes beside its training, mostly for its record.
 UPDATES = 50
@@ -54,10 +54,13 @@ def seconds_of_run(settings: Settings) -> float:
     return RECORDING_S + each * updates + measured * epochs
 
 
-def seconds_of_study(design: Design, runs: int) -> float:
+def seconds_of_study(factorial: Factorial, runs: int) -> float:
     """About how long so many of a study's runs take on all processes."""
-    ends = [seconds_of_run(design.settings(cell, 0)) for cell in (design.baseline, design.target)]
+    ends = [
+        seconds_of_run(factorial.settings(cell, 0))
+        for cell in (factorial.baseline, factorial.target)
+    ]
     processes = 1
-    if design.base.sweep.backend == "loky":
-        processes = min(effective_n_jobs(design.base.sweep.n_jobs), runs)
+    if factorial.base.sweep.backend == "loky":
+        processes = min(effective_n_jobs(factorial.base.sweep.n_jobs), runs)
     return sum(ends) / len(ends) * runs / processes

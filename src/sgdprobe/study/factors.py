@@ -1,14 +1,18 @@
-"""What two recipes differ in, as factors with two levels."""
+"""Differences between two recipes as factors with two levels, and the cells they span."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from sgdprobe.config.formatting import format_value
 from sgdprobe.config.settings import OPERATIONAL, Settings
 from sgdprobe.errors import UserError
 
-# Settings that mean nothing without each other change together: a scale is a scheme's.
+# A level for each factor: 0 as in the baseline, 1 as in the target.
+Cell = tuple[int, ...]
+
+# Settings that change together, because one has no meaning without the other.
 COUPLED = {
     "init": ("init.scheme", "init.scale"),
     "training.length": ("training.iterations", "training.epochs"),
@@ -18,37 +22,50 @@ COUPLED = {
 
 @dataclass(frozen=True)
 class Factor:
-    """Settings that change together: `levels[0]` are the first recipe's values of `keys`."""
+    """Settings that change together: `levels[0]` are the baseline's values of `keys`."""
 
     name: str
     keys: tuple[str, ...]
     levels: tuple[tuple[Any, ...], tuple[Any, ...]]
 
     def values(self, level: int) -> dict[str, Any]:
-        """The settings at a level, by key."""
+        """Return the settings at a level, by key."""
         return dict(zip(self.keys, self.levels[level], strict=True))
 
     def format_level(self, level: int) -> str:
-        """A level as one would type it: 0.01, or normal 1."""
+        """Format a level as a person types it: 0.01, or normal 1."""
         return " ".join(format_value(value) for value in self.levels[level])
 
 
+def all_cells(k: int) -> list[Cell]:
+    """Return the 2^k cells of k factors, in the order of a C array."""
+    return list(product((0, 1), repeat=k))
+
+
+def cell_id(cell: Cell) -> str:
+    """Name a cell: one digit for each factor, 1 where it is as in the target."""
+    return "".join(map(str, cell))
+
+
 def comparable(settings: Settings) -> dict[str, Any]:
-    """The flat settings in which recipes can differ: the seed is the design's to choose."""
+    """Return the flat settings in which recipes can differ; seeds belong to the study."""
     excluded = OPERATIONAL | {"seed"}
     return {key: value for key, value in settings.flat().items() if key not in excluded}
 
 
-def compare(first: Settings, second: Settings) -> tuple[Factor, ...]:
-    """The differences, in the order in which settings are declared. Raises Refusal if none."""
-    a, b = comparable(first), comparable(second)
+def compare(baseline: Settings, target: Settings) -> tuple[Factor, ...]:
+    """Return the differences, in the order in which settings are declared.
+
+    Raises UserError if there is none.
+    """
+    a, b = comparable(baseline), comparable(target)
     groups: dict[str, list[str]] = {}
     for key in a:
         if a[key] != b[key]:
-            together = next((name for name, keys in COUPLED.items() if key in keys), key)
-            groups.setdefault(together, []).append(key)
+            group = next((name for name, keys in COUPLED.items() if key in keys), key)
+            groups.setdefault(group, []).append(key)
     if not groups:
-        raise UserError("the two recipes don't differ: there is nothing to explain")
+        raise UserError("the two recipes do not differ: there is nothing to explain")
     return tuple(
         Factor(
             keys[0] if len(keys) == 1 else group,
@@ -59,17 +76,17 @@ def compare(first: Settings, second: Settings) -> tuple[Factor, ...]:
     )
 
 
-def select(factors: Sequence[Factor], words: Sequence[str]) -> tuple[Factor, ...]:
-    """The factors that are named, by their own name or by one of their settings.
+def select(factors: Sequence[Factor], names: Sequence[str]) -> tuple[Factor, ...]:
+    """Return the named factors; a name is the factor's own or that of one of its settings.
 
-    All of them if no word is given. Raises Refusal for a word that names none.
+    Without names, all of them. Raises UserError for an unknown name.
     """
-    for word in words:
-        if not any(word == factor.name or word in factor.keys for factor in factors):
-            names = ", ".join(factor.name for factor in factors)
-            raise UserError(f"--factors {word}: no such difference; there are {names}")
+    for name in names:
+        if not any(name == factor.name or name in factor.keys for factor in factors):
+            known = ", ".join(factor.name for factor in factors)
+            raise UserError(f"--factors {name}: no such difference; choose from {known}")
     return tuple(
         factor
         for factor in factors
-        if not words or factor.name in words or set(factor.keys) & set(words)
+        if not names or factor.name in names or set(factor.keys) & set(names)
     )

@@ -1,89 +1,79 @@
-"""A study's runs as they were recorded, and the array that the statistics are made from."""
+"""Recorded results of a factorial, and the array from which the statistics are made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sgdprobe import tracking
-from sgdprobe.provenance.source import source_hash
 from sgdprobe.run.build import load_data
-from sgdprobe.study.design import Cell, Design
+from sgdprobe.study.design import Factorial, Run
 from sgdprobe.study.diagnostics import FinalDiagnostics, final_diagnostics
-from sgdprobe.study.factors import Factor
+from sgdprobe.study.effects import Array
 from sgdprobe.study.spec import StudySpec
-
-Run = tuple[Cell, int]  # a cell and a seed
 
 
 @dataclass(frozen=True)
 class StudyResults:
-    """A whole study: every run of the design has a result.
+    """A factorial of which every run has a result.
 
-    left_out : differences between the recipes that stay as in the first.
-    evidence : of all runs, and signs of those near an end; a study at one value of a tuned
-    setting has neither.
+    series : accuracy and symptoms of each run, epoch by epoch, by metric; see `load_series`.
     """
 
-    request: StudySpec
-    design: Design
-    left_out: tuple[Factor, ...]
+    spec: StudySpec
+    factorial: Factorial
     results: Mapping[Run, "tracking.Result"]
-    evidence: Mapping[Run, "tracking.Evidence"] = field(default_factory=dict)
-    signs: Mapping[Run, FinalDiagnostics] = field(default_factory=dict)
+    series: Mapping[Run, Mapping[str, list[float]]] = field(default_factory=dict)
 
     @property
     def chance(self) -> float:
-        """What guessing reaches."""
-        return 1 / load_data(self.design.base).classes
+        """The accuracy of guessing."""
+        return 1 / load_data(self.factorial.base).classes
 
     @property
     def test_images(self) -> int:
-        """How many images the accuracies are counted on."""
-        return len(load_data(self.design.base).test_labels)
+        """The number of images on which test accuracies are counted."""
+        return len(load_data(self.factorial.base).test_labels)
+
+    @cached_property
+    def diagnostics(self) -> dict[Run, FinalDiagnostics]:
+        """Diagnostics of the runs near the corners, which are those that reports show."""
+        near = set(self.factorial.near_corners())
+        return {
+            run: final_diagnostics(result.tags)
+            for run, result in self.results.items()
+            if run[0] in near
+        }
 
     def accuracy_of(self, run: Run, metric: str = "test_accuracy") -> float:
-        """An accuracy at the end; a run that diverged can only guess."""
+        """Return a run's last accuracy; that of guessing if it diverged."""
         result = self.results[run]
         return self.chance if result.diverged else result.metrics[metric]
 
-    def accuracies(self, metric: str = "test_accuracy") -> NDArray[np.floating[Any]]:
-        """(2, …, 2, n), an axis for each factor, then the seeds."""
-        values = [self.accuracy_of(run, metric) for run in self.design.runs()]
-        shape = (2,) * len(self.design.factors) + (self.design.seeds,)
-        return np.array(values).reshape(shape)
+    def accuracies(self, metric: str = "test_accuracy") -> Array:
+        """Return the accuracies of all runs : (2, …, 2, n), an axis for each factor, then seeds."""
+        values = [self.accuracy_of(run, metric) for run in self.factorial.runs()]
+        return np.array(values).reshape((2,) * len(self.factorial.factors) + (-1,))
 
     def diverged(self) -> list[Run]:
-        """The runs that count as guessing."""
-        return [run for run in self.design.runs() if self.results[run].diverged]
-
-
-def run_keys(design: Design) -> dict[Run, str]:
-    """The key of each run: what it was recorded under, wherever that was."""
-    keys = {}
-    for cell, seed in design.runs():
-        settings = design.settings(cell, seed)
-        keys[cell, seed] = settings.key(load_data(settings).digest, source_hash())
-    return keys
+        """Return the runs that diverged."""
+        return [run for run in self.factorial.runs() if self.results[run].diverged]
 
 
 def load_results(
-    request: StudySpec,
-    design: Design,
-    left_out: tuple[Factor, ...],
-    results: Mapping[Run, "tracking.Result"],
+    spec: StudySpec, factorial: Factorial, recorded: Mapping[str, "tracking.Result"]
 ) -> StudyResults:
-    """The study, with what its runs recorded on their way. Raises StoreError."""
-    runs = list(design.runs())
-    near = set(design.near_corners())
-    evidence = tracking.recorded_evidence(design.base.tracking.uri, [results[run] for run in runs])
+    """Take the results of a factorial's runs from recorded ones, which are by key."""
     return StudyResults(
-        request,
-        design,
-        left_out,
-        results,
-        dict(zip(runs, evidence, strict=True)),
-        {run: final_diagnostics(results[run].tags) for run in runs if run[0] in near},
+        spec, factorial, {run: recorded[key] for run, key in factorial.keys.items()}
     )
+
+
+def load_series(study: StudyResults) -> StudyResults:
+    """Add each run's series from the store. Raises StoreError."""
+    evidence = tracking.recorded_evidence(
+        study.factorial.base.tracking.uri, list(study.results.values())
+    )
+    series = [one.series for one in evidence]
+    return replace(study, series=dict(zip(study.results, series, strict=True)))

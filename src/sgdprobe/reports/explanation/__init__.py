@@ -35,7 +35,7 @@ def verdict(measured: StudyResults, tuned: Tuned | None = None) -> list[str]:
         f"{first} {percents(facts.reaches(facts.design.baseline))} -> "
         f"{second} {percents(facts.reaches(facts.design.target))}",
         f"gap {points(facts.gap)} points, of which"
-        + (f" (right: at each cell's best {tuned.tuning.key})" if tuned else ""),
+        + (f" (right: at each cell's best {tuned.key})" if tuned else ""),
     ]
     for i in facts.ranked_shares:
         name = facts.names[i]
@@ -108,7 +108,7 @@ def _figures(facts: Facts) -> dict[str, Figure]:
 
 
 def _tuned_figures(tuned: Tuned, ends: Sequence[str]) -> dict[str, Figure]:
-    factors = tuned.tried[0].design.factors
+    factors = tuned.factorial.factors
     names = [factor.name for factor in factors]
     drawn = {
         "waterfall_tuned.svg": figures.waterfall(tuned.y, names, ends),

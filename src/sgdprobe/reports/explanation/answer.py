@@ -2,7 +2,7 @@
 
 from sgdprobe.config.formatting import format_value
 from sgdprobe.reports.document import Block, BulletList, FigureBlock, Heading, Table, Text
-from sgdprobe.reports.explanation.facts import SUFFICIENT_WITHIN, Facts
+from sgdprobe.reports.explanation.facts import Facts
 from sgdprobe.reports.explanation.words import (
     changes_of,
     levels,
@@ -14,19 +14,19 @@ from sgdprobe.reports.explanation.words import (
     points,
 )
 from sgdprobe.study import effects
-from sgdprobe.study.effects import Estimate, estimate
+from sgdprobe.study.effects import SUFFICIENT_WITHIN, Estimate, estimate
 
 
 def opening(facts: Facts) -> list[Block]:
     """What was asked, whether the baseline stands, and the answer in a few sentences."""
-    request = facts.measured.request
+    request = facts.measured.spec
     first, second = facts.ends
     start, end = (
         linked(percents(facts.reaches(cell)), cell)
         for cell in (facts.design.baseline, facts.design.target)
     )
     blocks: list[Block] = [
-        Heading(f"{request.study}: {first} → {second}", 1),
+        Heading(f"{request.name}: {first} → {second}", 1),
         *baseline(facts),
         Text(
             f"Which difference makes which part? `{first}` reaches {start}, `{second}` {end}: "
@@ -236,7 +236,7 @@ def ladders(facts: Facts) -> list[Block]:
     rows = []
     for i in facts.ranked_shares:
         cells = [
-            f"{linked(points(step.credit), step.before)} after "
+            f"{linked(points(step.effect), step.before)} after "
             f"{changes_of(step.before, facts.factors)}"
             for step in effects.contribution_range(facts.y, i)
         ]

@@ -8,16 +8,12 @@ from itertools import combinations
 import numpy as np
 
 from sgdprobe.study import effects
-from sgdprobe.study.claim import Claim, claim_of
-from sgdprobe.study.design import Cell, Design
-from sgdprobe.study.effects import Array, Estimate, estimate
-from sgdprobe.study.factors import Factor
+from sgdprobe.study.claim import Claim
+from sgdprobe.study.design import Factorial
+from sgdprobe.study.effects import SUFFICIENT_WITHIN, Array, Estimate, estimate
+from sgdprobe.study.factors import Cell, Factor
 from sgdprobe.study.results import StudyResults
 from sgdprobe.study.tuning import Tuned
-
-SUFFICIENT_WITHIN = (
-    0.01  # a set of changes explains the gap if it comes this close to the second recipe
-)
 
 
 @dataclass(frozen=True)
@@ -28,9 +24,9 @@ class Facts:
     tuned: Tuned | None = None
 
     @property
-    def design(self) -> Design:
+    def design(self) -> Factorial:
         """Factors and seeds."""
-        return self.measured.design
+        return self.measured.factorial
 
     @property
     def factors(self) -> tuple[Factor, ...]:
@@ -45,7 +41,7 @@ class Facts:
     @property
     def ends(self) -> tuple[str, str]:
         """The two recipes' names; told apart where it is the same recipe with other settings."""
-        first, second = self.measured.request.baseline, self.measured.request.target
+        first, second = self.measured.spec.baseline, self.measured.spec.target
         return (first, second) if first != second else (f"{first} (1)", f"{second} (2)")
 
     @cached_property
@@ -87,8 +83,7 @@ class Facts:
     @property
     def claim(self) -> Claim | None:
         """What the first recipe is said to reach."""
-        request = self.measured.request
-        return claim_of(request.baseline, request.claim, request.tolerance)
+        return self.measured.spec.claim
 
     def reaches(self, cell: Cell) -> Estimate:
         """A cell's accuracy."""

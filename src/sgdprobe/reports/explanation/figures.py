@@ -176,7 +176,7 @@ def ladder_plot(y: Array, names: Sequence[str]) -> Figure:
         )
     )
     for row in range(len(names)):
-        ends = [100 * end.credit.mean for end in effects.contribution_range(y, row)]
+        ends = [100 * end.effect.mean for end in effects.contribution_range(y, row)]
         right.plot(ends, [row, row], color=GREY, linewidth=5, alpha=0.4, solid_capstyle="butt")
     rows = range(len(names))
     right.plot(shares, rows, "o", color=BLACK, label="Shapley share", zorder=4)

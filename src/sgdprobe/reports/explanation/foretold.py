@@ -24,7 +24,7 @@ def held_out_cells(facts: Facts) -> list[Block]:
     ]
     on_logit = effects.predictions(facts.logit)
     inside, inside_logit = (sum(each.inside for each in some) for some in (found, on_logit))
-    reach = effects.reach(k)
+    reach = effects.max_distance(k)
     also = f", or at most {reach} from `{facts.ends[1]}`" if reach >= 0 else ""
     return [
         heading,

@@ -1,20 +1,19 @@
 """Why: what a network shows on its way, beside what each change does to its result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import log
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sgdprobe import tracking
 from sgdprobe.config.settings import Settings
 from sgdprobe.reports.document import Block, FigureBlock, Heading, Table, Text
 from sgdprobe.reports.explanation.facts import Facts
 from sgdprobe.reports.explanation.words import linked, percents, points, short
 from sgdprobe.run.build import load_data, updates_and_epochs
-from sgdprobe.study.design import Cell
 from sgdprobe.study.effects import Array, estimate
+from sgdprobe.study.factors import Cell
 
 if TYPE_CHECKING:
     from sgdprobe.study.diagnostics import FinalDiagnostics
@@ -157,7 +156,7 @@ def never_predicted(signs: "Sequence[FinalDiagnostics]") -> str:
 
 
 def _first_to_last(facts: Facts, cell: Cell, symptom: str) -> str:
-    found = [e.series[symptom] for e in _evidence(facts, cell) if e.series.get(symptom)]
+    found = [e[symptom] for e in _series(facts, cell) if e.get(symptom)]
     if not found:
         return short(None)
     start, end = (float(np.mean([series[at] for series in found])) for at in (0, -1))
@@ -189,12 +188,12 @@ def _legend(facts: Facts) -> str:
     )
 
 
-def _evidence(facts: Facts, cell: Cell) -> list["tracking.Evidence"]:
-    return [facts.measured.evidence[cell, seed] for seed in range(facts.design.seeds)]
+def _series(facts: Facts, cell: Cell) -> list[Mapping[str, list[float]]]:
+    return [facts.measured.series[cell, seed] for seed in range(facts.design.seeds)]
 
 
 def _signs(facts: Facts, cell: Cell) -> list["FinalDiagnostics"]:
-    return [facts.measured.signs[cell, seed] for seed in range(facts.design.seeds)]
+    return [facts.measured.diagnostics[cell, seed] for seed in range(facts.design.seeds)]
 
 
 def _kind(symptom: str) -> str:
@@ -203,7 +202,7 @@ def _kind(symptom: str) -> str:
 
 def symptoms_of(facts: Facts) -> list[str]:
     """The symptoms to show, saturation first, layer by layer."""
-    series = [evidence.series for evidence in facts.measured.evidence.values()]
+    series = facts.measured.series.values()
     found = {n for n in chain.from_iterable(series) if n.startswith(PREFIX) and _kind(n) in KINDS}
     return sorted(found, key=lambda n: (list(KINDS).index(_kind(n)), n))
 
@@ -213,7 +212,7 @@ def curves(facts: Facts, cell: Cell) -> Array:
     settings = facts.design.settings(cell, 0)
     _, epochs = updates_and_epochs(settings, load_data(settings))
     values = np.full((facts.design.seeds, epochs), facts.measured.chance)
-    for row, evidence in zip(values, _evidence(facts, cell), strict=True):
-        found = evidence.series.get("test_accuracy", [])
+    for row, series in zip(values, _series(facts, cell), strict=True):
+        found = series.get("test_accuracy", [])
         row[: len(found)] = found
     return values

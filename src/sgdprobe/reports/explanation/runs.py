@@ -9,8 +9,8 @@ from sgdprobe.config.formatting import format_value
 from sgdprobe.reports.document import Block, BulletList, Heading, Table, Text
 from sgdprobe.reports.explanation.facts import Facts
 from sgdprobe.reports.explanation.words import linked, percents
-from sgdprobe.study.design import cell_id
-from sgdprobe.study.results import Run
+from sgdprobe.study.design import Run
+from sgdprobe.study.factors import cell_id
 
 LAST = ("train_accuracy", "loss")
 COLUMNS = {
@@ -44,7 +44,7 @@ def table(facts: Facts) -> str:
 def _line(facts: Facts, run: Run, symptoms: Sequence[str]) -> list[object]:
     cell, seed = run
     result = facts.measured.results[run]
-    signs = facts.measured.signs.get(run)
+    signs = facts.measured.diagnostics.get(run)
     metrics = [result.metrics.get(name) for name in LAST]
     return [
         cell_id(cell),
@@ -72,7 +72,7 @@ def method(facts: Facts) -> list[Block]:
     left_out = [
         f"`{factor.name}` stays `{factor.format_level(0)}`, as in `{facts.ends[0]}`; in "
         f"`{facts.ends[1]}` it is `{factor.format_level(1)}`."
-        for factor in facts.measured.left_out
+        for factor in facts.measured.factorial.left_out
     ]
     blocks: list[Block] = [Heading("Held fixed"), Text(f"In every run: {', '.join(held)}.")]
     if left_out:

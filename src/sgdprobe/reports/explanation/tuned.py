@@ -6,12 +6,12 @@ import numpy as np
 
 from sgdprobe.config.formatting import format_value
 from sgdprobe.reports.document import Block, BulletList, FigureBlock, Heading, Table, Text
-from sgdprobe.reports.explanation.facts import SUFFICIENT_WITHIN, Facts
+from sgdprobe.reports.explanation.facts import Facts
 from sgdprobe.reports.explanation.words import changes_of, linked_tuned, listing, percents, points
 from sgdprobe.run.build import load_data
 from sgdprobe.study import effects
-from sgdprobe.study.design import Cell
-from sgdprobe.study.effects import Array, Estimate, estimate
+from sgdprobe.study.effects import SUFFICIENT_WITHIN, Array, Estimate, estimate
+from sgdprobe.study.factors import Cell
 from sgdprobe.study.tuning import Tuned
 
 Effects = Callable[[Array], Array]
@@ -30,44 +30,44 @@ def at_best_value(facts: Facts) -> list[Block]:
         return []
     tuned = facts.tuned
     return [
-        Heading(f"Each cell at its best {tuned.tuning.key}"),
+        Heading(f"Each cell at its best {tuned.key}"),
         *_opening(facts, tuned),
         FigureBlock(
             "waterfall_tuned.svg",
-            f"From {facts.ends[0]} to {facts.ends[1]}, each cell at its best {tuned.tuning.key}: "
+            f"From {facts.ends[0]} to {facts.ends[1]}, each cell at its best {tuned.key}: "
             + ", ".join(f"{name} {points(share)}" for name, share in best_shares(facts).items())
             + " points.",
-            f"Shapley shares, each cell at its best `{tuned.tuning.key}`.",
+            f"Shapley shares, each cell at its best `{tuned.key}`.",
         ),
         *_shares(facts, tuned),
         *_interactions(facts, tuned),
         FigureBlock(
             "ladders_tuned.svg",
-            f"The ladders once more, each cell at its best {tuned.tuning.key}: left the accuracy "
+            f"The ladders once more, each cell at its best {tuned.key}: left the accuracy "
             "of all cells over the number of changes made, right each factor's least and most "
             "credit.",
-            f"All ladders, each cell at its best `{tuned.tuning.key}`.",
+            f"All ladders, each cell at its best `{tuned.key}`.",
         ),
         *_values(tuned),
     ]
 
 
 def _opening(facts: Facts, tuned: Tuned) -> list[Block]:
-    tuning, design = tuned.tuning, tuned.tried[0].design
+    design = tuned.factorial
     images = len(load_data(design.base).train_images)
     first, second = (
         f"`{name}` reaches {_reaches(tuned, cell)} at `{format_value(_value(tuned, cell))}`"
         for name, cell in zip(facts.ends, (design.baseline, design.target), strict=True)
     )
-    values = listing([f"`{format_value(value)}`" for value in tuning.values])
+    values = listing([f"`{format_value(value)}`" for value in tuned.values])
     return [
         Text(
-            f"Every cell was also trained with `{tuning.key}` at {values}, on {images:,} − "
-            f"{tuning.held_out:,} training images, by the same {design.seeds} seeds. The "
-            f"{tuning.held_out:,} held out chose each cell's value, by their mean accuracy over "
+            f"Every cell was also trained with `{tuned.key}` at {values}, on {images:,} − "
+            f"{tuned.held_out:,} training images, by the same {design.seeds} seeds. The "
+            f"{tuned.held_out:,} held out chose each cell's value, by their mean accuracy over "
             "the seeds. The accuracies here are on the test images, which had no part in the "
             "choice, and of the same runs: none was repeated on all images, so that each has seen "
-            f"{100 * tuning.held_out / images:.0f} % fewer than the runs above."
+            f"{100 * tuned.held_out / images:.0f} % fewer than the runs above."
         ),
         Text(
             f"{first}, {second}: a gap of **{_all(points(estimate(effects.gap(tuned.y))))} "
@@ -78,7 +78,7 @@ def _opening(facts: Facts, tuned: Tuned) -> list[Block]:
 
 
 def _cautions(tuned: Tuned) -> Iterator[Block]:
-    cells = tuned.tried[0].design.cells()
+    cells = tuned.factorial.cells()
     if edge := tuned.at_the_edge():
         yield Text(
             f"**In {len(edge)} of {len(cells)} cells the best value is the least or the greatest "
@@ -92,7 +92,7 @@ def _cautions(tuned: Tuned) -> Iterator[Block]:
 def _smallest(facts: Facts) -> str:
     """The smallest set of changes, in a sentence."""
     assert facts.tuned is not None
-    factors = facts.tuned.tried[0].design.factors
+    factors = facts.tuned.factorial.factors
     sets = effects.minimal_sufficient_sets(facts.tuned.y, SUFFICIENT_WITHIN)
     words = " or ".join(changes_of(cell, factors) for cell in sets)
     return (
@@ -110,9 +110,9 @@ def _shares(facts: Facts, tuned: Tuned) -> list[Block]:
         before = own[facts.names.index(names[i])]
         pair = (points(estimate(values)) for values in (before, best[i], best[i] - before))
         rows.append([f"`{names[i]}`", *map(_all, pair)])
-    if tuned.tuning.key in facts.names:
-        share = facts.shares[facts.names.index(tuned.tuning.key)]
-        rows.append([f"`{tuned.tuning.key}`", _all(points(share)), "tuned", ""])
+    if tuned.key in facts.names:
+        share = facts.shares[facts.names.index(tuned.key)]
+        rows.append([f"`{tuned.key}`", _all(points(share)), "tuned", ""])
     gaps = effects.gap(facts.y), effects.gap(tuned.y)
     total = (points(estimate(values)) for values in (*gaps, gaps[1] - gaps[0]))
     rows.append(["sum", *map(_all, total)])
@@ -184,8 +184,8 @@ def _interactions(facts: Facts, tuned: Tuned) -> list[Block]:
         FigureBlock(
             "interactions_tuned.svg",
             "Mean accuracy at the four combinations of each pair of factors, each cell at its "
-            f"best {tuned.tuning.key}.",
-            f"What goes together, each cell at its best `{tuned.tuning.key}`.",
+            f"best {tuned.key}.",
+            f"What goes together, each cell at its best `{tuned.key}`.",
         ),
         Table(["pair", "interaction, recipes' values", "interaction, best values"], rows),
     ]
@@ -193,7 +193,7 @@ def _interactions(facts: Facts, tuned: Tuned) -> list[Block]:
 
 def _values(tuned: Tuned) -> list[Block]:
     """The choice: every cell's accuracy on the images held out, at every value."""
-    design, values = tuned.tried[0].design, tuned.tuning.values
+    design, values = tuned.factorial, tuned.values
     validation = tuned.validation.mean(axis=-1)
     rows = []
     for cell in design.cells():
@@ -211,7 +211,7 @@ def _values(tuned: Tuned) -> list[Block]:
             ["changed", *(format_value(value) for value in values), "best", "test accuracy"], rows
         ),
         Text(
-            f"In the columns of `{tuned.tuning.key}`: the accuracy on the images held out, in %, "
+            f"In the columns of `{tuned.key}`: the accuracy on the images held out, in %, "
             "mean over the seeds; the best is in bold."
         ),
     ]
@@ -223,11 +223,11 @@ def _reaches(tuned: Tuned, cell: Cell) -> str:
 
 
 def _value(tuned: Tuned, cell: Cell) -> object:
-    return tuned.tuning.values[int(tuned.chosen[cell])]
+    return tuned.values[int(tuned.chosen[cell])]
 
 
 def _names(tuned: Tuned) -> list[str]:
-    return [factor.name for factor in tuned.tried[0].design.factors]
+    return [factor.name for factor in tuned.factorial.factors]
 
 
 def _by_name(names: Sequence[str], values: Array) -> dict[str, Estimate]:

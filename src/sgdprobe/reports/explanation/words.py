@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence, Sized
 
-from sgdprobe.study.design import Cell, cell_id
 from sgdprobe.study.effects import Estimate
-from sgdprobe.study.factors import Factor
+from sgdprobe.study.factors import Cell, Factor, cell_id
 
 
 def points(estimate: Estimate) -> str:
