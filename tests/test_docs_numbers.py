@@ -290,6 +290,12 @@ def figures() -> Iterator[tuple[str, str]]:
         "docs/how-to/my-network-is-stuck.md",
         (f"ten runs of `notes` in float32 end between {100 * low:.0f} and {100 * high:.0f} %"),
     )
+    for row in rows("the-notes-reproduced/readings.csv"):
+        of = reading(row["reading"])
+        yield (
+            "experiments/the-notes-reproduced/README.md",
+            (f"| {row['reading']} | {len(of)} | {spread(of).removesuffix(' %')} |"),
+        )
     answer = "experiments/README.md"
     yield answer, f"reach {accuracy(both)}: {part:.1f} % of the gap of {mean(gap, 1, '')} points"
     yield answer, f"{spread(printed)} (standard deviation, float64, n = {len(printed)})"
