@@ -291,10 +291,10 @@ def figures() -> Iterator[tuple[str, str]]:
         (f"ten runs of `notes` in float32 end between {100 * low:.0f} and {100 * high:.0f} %"),
     )
     for row in rows("the-notes-reproduced/readings.csv"):
-        of = reading(row["reading"])
+        runs = reading(row["reading"])
         yield (
             "experiments/the-notes-reproduced/README.md",
-            (f"| {row['reading']} | {len(of)} | {spread(of).removesuffix(' %')} |"),
+            (f"| {row['reading']} | {len(runs)} | {spread(runs).removesuffix(' %')} |"),
         )
     answer = "experiments/README.md"
     yield answer, f"reach {accuracy(both)}: {part:.1f} % of the gap of {mean(gap, 1, '')} points"
