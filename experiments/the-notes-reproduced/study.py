@@ -2,19 +2,20 @@
 
 python experiments/the-notes-reproduced/study.py
 
-Runs what the store does not hold yet, then writes runs.csv, readings.csv and the figures here.
+Runs what the store does not hold yet, then writes runs.csv, readings.csv and the figures. Options
+make a smaller copy of the study elsewhere: --updates, --seeds, --out, --uri.
 """
 
+import argparse
 import csv
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
@@ -23,31 +24,36 @@ from scipy import stats
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "src"))
 
-from sgdprobe.commands.cli import exit_on_user_error, interruptible  # noqa: E402
+from sgdprobe import tracking  # noqa: E402
+from sgdprobe.commands.cli import Parser, exit_on_user_error, interruptible  # noqa: E402
+from sgdprobe.commands.sweep import run_sweep  # noqa: E402
 from sgdprobe.config.compose import composer  # noqa: E402
-from sgdprobe.config.settings import Settings  # noqa: E402
-from sgdprobe.reports.plotting import BLACK, BLUE, ORANGE  # noqa: E402
-from sgdprobe.run.build import load_data  # noqa: E402
+from sgdprobe.reports.plotting import BLACK, BLUE, ORANGE, despine  # noqa: E402
+from sgdprobe.study.design import Factorial  # noqa: E402
+from sgdprobe.study.results import load_results, load_series  # noqa: E402
+from sgdprobe.study.spec import StudySpec  # noqa: E402
 from sgdprobe.sweep.plan import Plan  # noqa: E402
 
 CLAIM = 0.7012
 FLOOR = math.log(100)  # of the loss, under a softmax over a batch of 100
+UPDATES = 10_000
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the learner may have run: a recipe, changes to it, and how many seeds."""
+    """One reading of the notes: a recipe, changes to it, numbers of seeds and of updates."""
 
     name: str
     recipe: str
     seeds: int
     changes: tuple[str, ...] = ()
+    updates: int = UPDATES
 
 
 READINGS = (
     Reading("as printed", "notes", 100),
     Reading("in float32", "notes", 10, ("dtype=float32",)),
-    Reading("20,000 updates", "notes", 10, ("dtype=float32", "training.iterations=20000")),
+    Reading("20,000 updates", "notes", 10, ("dtype=float32",), 2 * UPDATES),
     Reading("without replacement", "notes", 10, ("dtype=float32", "training.sampling=permutation")),
     Reading("pixels scaled, / 255", "notes", 10, ("dtype=float32", "data.scale=unit")),
     Reading("softmax per sample", "notes", 10, ("dtype=float32", "network.softmax_over=sample")),
@@ -56,6 +62,7 @@ READINGS = (
     Reading("the book, chapter 4", "book", 10),
     Reading("the book, chapter 5", "book_relu", 10),
 )
+RECIPES = {reading.name: reading.recipe for reading in READINGS}
 
 
 @dataclass(frozen=True)
@@ -70,63 +77,82 @@ class Run:
     losses: NDArray[Any]
 
 
-def all_settings() -> dict[tuple[str, int], Settings]:
-    """The settings of every run, by reading and seed."""
-    settings: dict[tuple[str, int], Settings] = {}
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return the options; the defaults are those of the published study."""
+    options = Parser(prog="study.py", description=(__doc__ or "").partition("\n")[0])
+    add = options.add_argument
+    add("--updates", type=int, default=UPDATES, help="in place of 10,000 updates")
+    add("--seeds", type=int, default=100, help="at most so many seeds of each reading")
+    add("--out", type=Path, default=HERE, help="folder of the files that are written")
+    add("--uri", help="the MLflow store; default: the one that train.py uses")
+    return options.parse_args(words)
+
+
+def design(given: argparse.Namespace) -> dict[str, Factorial]:
+    """Return the seeds of every reading: a factorial without factors."""
+    found = {}
     with composer() as compose:
         for reading in READINGS:
             base, _ = compose.job([f"experiment={reading.recipe}", *reading.changes])
-            base = base.replace({"tracking.experiment": HERE.name})
-            for seed in range(reading.seeds):
-                settings[reading.name, seed] = replace(base, seed=seed)
-    return settings
+            updates = reading.updates * given.updates // UPDATES
+            changes = {"tracking.experiment": HERE.name, "training.iterations": updates}
+            changes |= {"tracking.uri": given.uri} if given.uri else {}
+            seeds = min(reading.seeds, given.seeds)
+            found[reading.name] = Factorial(base.replace(changes), (), seeds)
+    return found
 
 
-def load_results() -> list[Run]:
-    """All runs, those that the store lacks made now."""
-    from sgdprobe.commands.sweep import run_sweep
-    from sgdprobe.provenance.source import source_hash
-    from sgdprobe.tracking import connect, recorded_evidence, recorded_losses, recorded_results
-
-    wanted = all_settings()
-    keys = {
-        which: settings.key(load_data(settings).digest, source_hash())
-        for which, settings in wanted.items()
-    }
-    recorded = recorded_results(None)
-    missing = [which for which, key in keys.items() if key not in recorded]
+def run_missing(readings: Mapping[str, Factorial]) -> Mapping[str, Any]:
+    """Run what the store lacks, and return the recorded runs by key."""
+    uri = next(iter(readings.values())).base.tracking.uri
+    keys = {key for reading in readings.values() for key in reading.keys.values()}
+    recorded = tracking.recorded_results(uri, keys)
+    missing = [
+        (reading.settings(*run), RECIPES[name])
+        for name, reading in readings.items()
+        for run, key in reading.keys.items()
+        if key not in recorded
+    ]
     if missing:
-        cells = [(wanted[which], name_of(which[0])) for which in missing]
-        if run_sweep(Plan.of(cells, sorted(wanted[missing[0]].flat())), None):
+        if run_sweep(Plan.of(missing, list(missing[0][0].flat())), None):
             raise SystemExit(1)
-        recorded = recorded_results(None)
-    client = connect(None)
-    results = {which: recorded[key] for which, key in keys.items()}
-    runs = []
-    for (which, result), format_value in zip(
-        results.items(), recorded_evidence(None, results.values()), strict=True
-    ):
-        losses = recorded_losses(client, result.run_id)
-        assert losses is not None
-        curve = np.array(format_value.series["test_accuracy"])
-        runs.append(Run(*which, result.run_id, result.metrics, curve, losses))
-    return runs
+        recorded = tracking.recorded_results(uri, keys)
+    return recorded
 
 
-def name_of(reading: str) -> str:
-    """The recipe of a reading."""
-    return next(each.recipe for each in READINGS if each.name == reading)
+def collect(readings: Mapping[str, Factorial]) -> dict[str, list[Run]]:
+    """Return the runs of each reading, run now where the store lacks them."""
+    recorded = run_missing(readings)
+    found: dict[str, list[Run]] = {}
+    for name, reading in readings.items():
+        spec = StudySpec(HERE.name, name, name, reading.seeds)
+        study = load_series(load_results(spec, reading, recorded))
+        ids = [result.run_id for result in study.results.values()]
+        arrays = tracking.recorded_arrays(reading.base.tracking.uri, ids, "losses.npz")
+        found[name] = [
+            Run(
+                name,
+                run[1],
+                result.run_id,
+                result.metrics,
+                np.array(study.series[run]["test_accuracy"]),
+                losses["loss"],
+            )
+            for (run, result), losses in zip(study.results.items(), arrays, strict=True)
+            if losses is not None
+        ]
+    return found
 
 
 def density(values: NDArray[Any], at: float) -> float:
-    """How likely one more run ends at `at`: Student's predictive density, per point (0.01)."""
+    """Return Student's predictive density of one more run at `at`, per point (0.01)."""
     n = len(values)
     spread = values.std(ddof=1) * math.sqrt(1 + 1 / n)
     return float(stats.t.pdf((at - values.mean()) / spread, n - 1) / spread / 100)
 
 
 def row(name: str, runs: Sequence[Run], printed: float) -> dict[str, Any]:
-    """What a reading came to, in percent, and its likelihood beside the program as printed."""
+    """Return a reading's line: accuracies in percent, likelihood relative to `printed`."""
     accuracy = np.array([run.metrics["test_accuracy"] for run in runs])
     loss = np.array([run.metrics["loss"] for run in runs])
     quantiles = np.quantile(accuracy, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1])
@@ -145,30 +171,22 @@ def row(name: str, runs: Sequence[Run], printed: float) -> dict[str, Any]:
     }
 
 
-def by_reading(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """The runs of each reading, in the order of READINGS."""
-    return {each.name: [run for run in runs if run.reading == each.name] for each in READINGS}
-
-
-def write_csv(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A table here."""
-    with (HERE / name).open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+def write_csv(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a table."""
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def _plain(axes: Axes) -> None:
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
 def histogram(runs: Sequence[Run]) -> Figure:
-    """Where the seeds of the program as printed end, with the learner's value marked."""
+    """Draw the last accuracies of the program as printed, and the learner's value."""
     accuracy = np.array([run.metrics["test_accuracy"] for run in runs])
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
-    axes.hist(accuracy, bins=np.arange(0.585, 0.7201, 0.005), color=BLUE, edgecolor="white")
+    axes.hist(
+        accuracy, bins=np.arange(0.585, 0.7201, 0.005).tolist(), color=BLUE, edgecolor="white"
+    )
     axes.axvline(CLAIM, color=ORANGE, linestyle="--", linewidth=2)
     axes.annotate(
         "the learner:\n70.12 %",
@@ -184,12 +202,12 @@ def histogram(runs: Sequence[Run]) -> Figure:
         ylabel="runs",
         title=f"The program as printed, {len(runs)} seeds",
     )
-    _plain(axes)
+    despine(axes)
     return figure
 
 
 def floor(runs: Mapping[str, Sequence[Run]]) -> Figure:
-    """The loss at every update, and the floor that a softmax over the batch puts under it."""
+    """Draw the loss at every update, and its floor under a softmax over the batch."""
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.subplots()
     for name, colour in (("as printed", BLUE), ("the book, softmax per batch", BLACK)):
@@ -198,12 +216,12 @@ def floor(runs: Mapping[str, Sequence[Run]]) -> Figure:
     axes.axhline(FLOOR, color=ORANGE, linestyle="--", label="floor, ln 100 = 4.605")
     axes.set(xlabel="update", ylabel="loss of the batch", ylim=(4, 10), title="Seed 0")
     axes.legend()
-    _plain(axes)
+    despine(axes)
     return figure
 
 
 def lengths(runs: Sequence[Run]) -> Figure:
-    """Test accuracy over epochs: how many updates would have made 70.12 % usual."""
+    """Draw test accuracy over epochs: when do runs usually reach 70.12 %?"""
     curves = np.array([run.curve for run in runs])
     low, middle, high = np.quantile(curves, [0.05, 0.5, 0.95], axis=0)
     epochs = np.arange(1, curves.shape[1] + 1)
@@ -215,36 +233,37 @@ def lengths(runs: Sequence[Run]) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set(xlabel="epoch", ylabel="test accuracy", title=f"As printed, {len(runs)} seeds")
     axes.legend(loc="lower right")
-    _plain(axes)
+    despine(axes)
     return figure
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Run, collect, write, and print the table of the README."""
-    runs = load_results()
-    readings = by_reading(runs)
+    given = parse(words)
+    readings = collect(design(given))
     first = readings[READINGS[0].name]
     printed = density(np.array([run.metrics["test_accuracy"] for run in first]), CLAIM)
     rows = [row(name, of_reading, printed) for name, of_reading in readings.items()]
-    write_csv("readings.csv", rows)
+    given.out.mkdir(parents=True, exist_ok=True)
+    write_csv(given.out / "readings.csv", rows)
     columns = ("loss", "train_accuracy", "test_accuracy")
     write_csv(
-        "runs.csv",
+        given.out / "runs.csv",
         [
             {"reading": run.reading, "seed": run.seed, "run_id": run.run_id}
             | {name: run.metrics[name] for name in columns}
-            for run in runs
+            for of_reading in readings.values()
+            for run in of_reading
         ],
     )
     figures = {"histogram": histogram(first), "floor": floor(readings), "lengths": lengths(first)}
     for name, figure in figures.items():
-        figure.savefig(HERE / f"{name}.png", dpi=120)
-    heads = list(rows[0])
-    print("|", " | ".join(heads), "|\n|", "---|" * len(heads), sep="")
+        figure.savefig(given.out / f"{name}.png", dpi=120)
+    print("|", " | ".join(rows[0]), "|\n|", "---|" * len(rows[0]), sep="")
     for each in rows:
         print("|", " | ".join(map(str, each.values())), "|")
 
 
 if __name__ == "__main__":
     with exit_on_user_error(), interruptible():
-        main()
+        main(sys.argv[1:])
