@@ -151,6 +151,8 @@ def members(near: float) -> int:
 
 
 def readme() -> Iterator[str]:
+    single = BOOK - Y[best_set(Y, 1)]
+    yield f"the best one, the learning rate, leaves {point(single, 2, '', POINTS)} to the book's"
     yield f"reaches {accuracy(BOTH)}. That is {PART}"
     yield f"with {mean(BOOK - BOTH, 2, '')} points left"
     yield f"(`notes` in float32) | {accuracy(NOTES)} | |"
