@@ -1,4 +1,4 @@
-"""explain.py as a process: a small study, its report, and what it refuses."""
+"""explain.py as a process: a small study, its report, and requests that it rejects."""
 
 import csv
 import re
@@ -131,14 +131,14 @@ def test_the_report_shows_its_figures_and_the_shares_sum_up(study: Path) -> None
     assert sum(shares) == pytest.approx(total, abs=0.02), "two decimals each"
 
 
-def test_a_baseline_that_is_not_reproduced_is_said_first(study: Path) -> None:
+def test_a_claim_that_is_not_reproduced_comes_first(study: Path) -> None:
     _, first, *_ = (study / "README.md").read_text().split("\n\n")
     assert first.startswith("**`notes` does not reproduce its claim of 70.12 %.**")
     assert "`training.iterations=12`" in first
     assert "`network.hidden` stays `[50,100]`, as in `notes`" in (study / "README.md").read_text()
 
 
-def test_the_page_needs_nothing_else(study: Path) -> None:
+def test_the_page_is_self_contained(study: Path) -> None:
     page = (study / "index.html").read_text()
     assert not re.search(r"<(script|link|iframe)|@import|url\(", page)
     sources = re.findall(r'src="([^"]{0,30})', page)
@@ -152,7 +152,7 @@ def test_the_page_needs_nothing_else(study: Path) -> None:
         assert any(address.endswith(f"/runs/{row['run_id']}") for address in addresses)
 
 
-def test_a_run_that_failed_is_no_result_and_is_run_again(
+def test_a_failed_run_is_no_result_and_is_run_again(
     study: Path, explain: InTurn, store: str, runs: "Callable[[str], list[Run]]",
     client: "MlflowClient",
 ) -> None:  # fmt: skip
@@ -186,7 +186,7 @@ def test_a_run_that_diverges_counts_as_guessing_and_is_marked(study: Path) -> No
     assert "(diverged)" in (folder / "index.html").read_text()
 
 
-def test_the_page_is_an_artifact_of_the_first_recipes_first_run(
+def test_the_page_is_an_artifact_of_the_first_run_of_the_baseline(
     study: Path, client: "MlflowClient"
 ) -> None:
     first = lines(study)[0]["run_id"]
@@ -194,7 +194,7 @@ def test_the_page_is_an_artifact_of_the_first_recipes_first_run(
     assert Path(kept).read_bytes() == (study / "index.html").read_bytes()
 
 
-def test_a_database_is_asked_what_a_server_would_tell(
+def test_a_database_and_a_server_give_the_same_results(
     study: Path, store: str, client: "MlflowClient"
 ) -> None:
     from sgdprobe.tracking import evidence, recorded_arrays, recorded_results
@@ -267,7 +267,7 @@ def test_every_link_of_a_tuned_page_leads_somewhere(study: Path) -> None:
     assert len(re.findall(r'<img alt="[^"]{60,}"', page)) == 9
 
 
-def test_a_store_that_is_broken_is_not_an_empty_one(explain: InTurn, tmp_path: Path) -> None:
+def test_a_broken_store_is_not_an_empty_one(explain: InTurn, tmp_path: Path) -> None:
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"no database" * 100)
     (answer,) = explain([[*SMALL, "--no-run"]], f"sqlite:///{broken}")
@@ -342,7 +342,7 @@ EXIT_USAGE: list[tuple[list[str], str]] = [
 ]
 
 
-def test_what_cannot_be_answered_is_refused_in_one_line(
+def test_a_question_without_an_answer_ends_in_one_line(
     root: Path, explain: InTurn, tmp_path: Path
 ) -> None:
     store = tmp_path / "none.db"

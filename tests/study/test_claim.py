@@ -1,4 +1,4 @@
-"""Whether the first recipe reaches what is said of it."""
+"""The claimed accuracy of the baseline beside its runs."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from sgdprobe.study.claim import Claim, claim_of
 MEASURED = np.array([0.69, 0.70, 0.71])
 
 
-def test_without_a_tolerance_one_more_seed_could_have_reached_it() -> None:
+def test_without_a_tolerance_the_range_is_that_of_one_more_seed() -> None:
     low, high = Claim(0.7012).accepted(MEASURED)
     assert high - 0.70 == pytest.approx(4.30265 * 0.01 * np.sqrt(4 / 3), rel=1e-5)
     assert low + high == pytest.approx(1.4)
@@ -18,7 +18,7 @@ def test_without_a_tolerance_one_more_seed_could_have_reached_it() -> None:
     assert not Claim(0.76).holds(MEASURED)
 
 
-def test_with_a_tolerance_the_mean_is_that_near() -> None:
+def test_with_a_tolerance_the_range_is_around_the_mean() -> None:
     assert Claim(0.7099, 0.01).holds(MEASURED)
     assert not Claim(0.7101, 0.01).holds(MEASURED)
 

@@ -1,4 +1,4 @@
-"""The statistics of a gap, held against numbers worked by hand and against simulated studies."""
+"""The statistics of a gap beside numbers worked by hand and beside simulated studies."""
 
 from itertools import pairwise, permutations, product
 
@@ -9,19 +9,19 @@ from sgdprobe.study import effects
 from sgdprobe.study.effects import Array, Estimate, estimate
 from sgdprobe.study.factors import all_cells
 
-# Two factors, two seeds. The first changes 10 alone and 4 after the second, which changes 20
-# alone and 14 after the first: they do the same work twice, the interaction is -6. The second
-# seed has all changes of the first factor 2 larger, whatever the second is.
-#                    second as before   second changed
-#   first as before        50                70
-#   first changed          60                74
+# Two factors a and b, two seeds. In seed 0, a has an effect of 10 alone and of 4 after b; b has one
+# of 20 alone and of 14 after a: the effects overlap, the interaction is -6. In seed 1 every effect
+# of a is 2 larger.
+#             b = 0   b = 1
+#   a = 0       50      70
+#   a = 1       60      74
 BY_HAND = np.array([[[50, 50], [70, 70]], [[60, 62], [74, 76]]], float)
 
 
 def test_shapley_by_hand() -> None:
-    first = (10 + 4) / 2, (12 + 6) / 2
-    second = (20 + 14) / 2, (20 + 14) / 2
-    np.testing.assert_allclose(effects.shapley(BY_HAND), [first, second])
+    a = (10 + 4) / 2, (12 + 6) / 2
+    b = (20 + 14) / 2, (20 + 14) / 2
+    np.testing.assert_allclose(effects.shapley(BY_HAND), [a, b])
     np.testing.assert_allclose(effects.gap(BY_HAND), [24, 26])
 
 
@@ -34,7 +34,7 @@ def test_effects_by_hand() -> None:
     np.testing.assert_allclose(values, [-6, -6])
 
 
-def test_least_and_most_by_hand() -> None:
+def test_contribution_range_by_hand() -> None:
     least, most = effects.contribution_range(BY_HAND, 0)
     assert (least.before, least.effect.mean) == ((0, 1), 5)
     assert (most.before, most.effect.mean) == ((0, 0), 11)
@@ -65,13 +65,15 @@ def test_bootstrap_by_hand() -> None:
         (25, {(0, 0): 25.0}),
     ],
 )
-def test_smallest_sets_by_hand(within: float, expected: dict[tuple[int, ...], float]) -> None:
+def test_minimal_sufficient_sets_by_hand(
+    within: float, expected: dict[tuple[int, ...], float]
+) -> None:
     found = effects.minimal_sufficient_sets(BY_HAND, within)
     assert {cell: left.mean for cell, left in found.items()} == pytest.approx(expected)
-    assert list(found) == list(expected), "what leaves least comes first"
+    assert list(found) == list(expected), "the smallest rest comes first"
 
 
-def test_smallest_sets_of_a_gap_downwards() -> None:
+def test_minimal_sufficient_sets_of_a_negative_gap() -> None:
     assert list(effects.minimal_sufficient_sets(-BY_HAND, 5)) == [(0, 1)]
 
 
@@ -82,18 +84,18 @@ def test_shares_sum_to_the_gap(k: int) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
-def test_shapley_is_the_mean_over_all_ladders(k: int) -> None:
+def test_shapley_is_the_mean_over_all_orderings(k: int) -> None:
     y = np.random.default_rng(k).normal(size=(2,) * k + (3,))
-    ladders = np.array([ladder(y, order) for order in permutations(range(k))])
-    np.testing.assert_allclose(effects.shapley(y), ladders.mean(axis=0), atol=1e-12)
+    orderings = np.array([contributions(y, order) for order in permutations(range(k))])
+    np.testing.assert_allclose(effects.shapley(y), orderings.mean(axis=0), atol=1e-12)
     for i in range(k):
         least, most = effects.contribution_range(y, i)
-        means = ladders[:, i].mean(axis=-1)
+        means = orderings[:, i].mean(axis=-1)
         assert (least.effect.mean, most.effect.mean) == pytest.approx((means.min(), means.max()))
 
 
-def ladder(y: Array, order: tuple[int, ...]) -> Array:
-    """Each factor's credit when the changes are made in this order : (k, n)."""
+def contributions(y: Array, order: tuple[int, ...]) -> Array:
+    """Each factor's effect when the changes are made in this order : (k, n)."""
     made = [frozenset(order[:step]) for step in range(len(order) + 1)]
     values = [y[tuple(int(i in done) for i in range(len(order)))] for done in made]
     steps = [after - before for before, after in pairwise(values)]
@@ -101,7 +103,7 @@ def ladder(y: Array, order: tuple[int, ...]) -> Array:
 
 
 def surface(kind: str) -> Array:
-    """(2, 2, 2) accuracies: additive, with an interaction, or with a dead third factor."""
+    """Accuracies (2, 2, 2): additive, with an interaction, or with a third factor of no effect."""
     y = np.empty((2, 2, 2))
     for a, b, c in product((0, 1), repeat=3):
         y[a, b, c] = 0.6 + 0.1 * a + 0.05 * b
@@ -111,7 +113,7 @@ def surface(kind: str) -> Array:
     return y
 
 
-# What each share is, worked from the surface: a product is shared alike by its factors.
+# The true shares: the factors of a product have equal shares of it.
 SHARES = {
     "additive": [0.1, 0.05, 0.08],
     "interacting": [0.1 + 0.2 / 3, 0.05 + 0.2 / 3 - 0.05, 0.2 / 3 - 0.05],
@@ -121,7 +123,7 @@ STUDIES, SEEDS = 1000, 10
 
 
 def simulated(kind: str) -> Array:
-    """(2, 2, 2, studies · seeds): noise of each seed in all its cells, and of each run."""
+    """Runs (2, 2, 2, studies · seeds) with noise of each seed in all its cells, and of each run."""
     rng = np.random.default_rng(0)
     runs = STUDIES * SEEDS
     return (
@@ -132,25 +134,25 @@ def simulated(kind: str) -> Array:
 
 
 def coverage(values: Array, truth: float) -> float:
-    """In which share of the studies the interval holds the truth; values : (studies · seeds,)."""
+    """Share of the studies whose interval contains the truth; values : (studies · seeds,)."""
     studies = values.reshape(STUDIES, SEEDS)
     return float(np.mean(np.abs(studies.mean(axis=1) - truth) <= effects.half_width(studies)))
 
 
 @pytest.mark.parametrize("kind", SHARES)
-def test_intervals_hold_the_true_shares_in_95_of_100_studies(kind: str) -> None:
+def test_intervals_contain_the_true_shares_in_95_of_100_studies(kind: str) -> None:
     found = effects.shapley(simulated(kind))
     for values, truth in zip(found, SHARES[kind], strict=True):
         assert coverage(values, truth) == pytest.approx(0.95, abs=0.03)
 
 
-def test_intervals_hold_the_true_interactions_in_95_of_100_studies() -> None:
+def test_intervals_contain_the_true_interactions_in_95_of_100_studies() -> None:
     found = effects.interactions(simulated("interacting"))
     for pair, truth in {(0, 1): 0.1, (0, 2): 0.1, (1, 2): 0.0}.items():
         assert coverage(found[pair], truth) == pytest.approx(0.95, abs=0.03)
 
 
-def test_the_bootstrap_holds_it_less_often() -> None:
+def test_the_bootstrap_contains_the_truth_less_often() -> None:
     """The reason for Student's t: the percentile bootstrap of ten seeds is too narrow."""
     values = effects.shapley(simulated("dead"))[2].reshape(STUDIES, SEEDS)
     picks = np.random.default_rng(1).integers(0, SEEDS, (1000, SEEDS))
@@ -160,14 +162,14 @@ def test_the_bootstrap_holds_it_less_often() -> None:
 
 
 @pytest.mark.parametrize(("k", "unseen"), [(1, 0), (2, 0), (3, 1), (4, 4), (5, 10), (6, 20)])
-def test_which_cells_are_predicted(k: int, unseen: int) -> None:
+def test_number_of_held_out_cells(k: int, unseen: int) -> None:
     y = np.random.default_rng(0).normal(size=(2,) * k + (4,))
     found = effects.predictions(y)
     assert len(found) == unseen
     assert all(sum(each.cell) > 2 for each in found)
 
 
-def test_a_surface_of_pairs_is_foretold() -> None:
+def test_main_effects_and_pairs_predict_the_rest() -> None:
     rng = np.random.default_rng(2)
     y = np.zeros((2,) * 5 + (10,))
     for cell in all_cells(5):
@@ -179,7 +181,7 @@ def test_a_surface_of_pairs_is_foretold() -> None:
         assert each.predicted.mean == pytest.approx(each.measured, abs=1e-9)
 
 
-def test_three_factors_that_need_each_other_are_not_foretold() -> None:
+def test_an_interaction_of_three_factors_is_not_predicted() -> None:
     y = surface("interacting")[..., np.newaxis] + np.random.default_rng(3).normal(0, 0.01, 10)
     y = y + np.random.default_rng(4).normal(0, 0.003, y.shape)
     (found,) = effects.predictions(y)

@@ -1,4 +1,4 @@
-"""What counts as a difference between two recipes."""
+"""Differences between two recipes."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def test_each_setting_that_differs_is_a_factor_with_two_levels() -> None:
     assert rate.values(1) == {"training.learning_rate": 1.0}
 
 
-def test_settings_that_mean_nothing_without_each_other_are_one_factor() -> None:
+def test_coupled_settings_are_one_factor() -> None:
     init, length = differing(
         init__scheme="he", init__scale=1.0, training__iterations=None, training__epochs=3
     )
@@ -40,12 +40,12 @@ def test_a_group_of_which_one_setting_differs_is_named_after_it() -> None:
     assert (factor.name, factor.keys) == ("init.scale", ("init.scale",))
 
 
-def test_where_a_run_is_recorded_and_its_seed_are_no_difference() -> None:
+def test_store_execution_and_seed_are_no_difference() -> None:
     with pytest.raises(UserError, match="do not differ"):
         differing(seed=7, tracking__uri="sqlite:///x.db", sweep__n_jobs=1)
 
 
-def test_factors_are_named_by_themselves_or_by_a_setting() -> None:
+def test_a_factor_is_selected_by_its_name_or_by_a_setting() -> None:
     both = differing(init__scheme="he", init__scale=1.0, dtype="float64")
     assert [factor.name for factor in select(both, ())] == ["dtype", "init"]
     for word in ("init", "init.scale"):

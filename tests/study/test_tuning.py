@@ -41,7 +41,7 @@ def tuned() -> Tuned:
     return Tuned(KEY, tuple(map(at, (0.1, 1.0, 0.5))))
 
 
-def test_the_best_by_the_images_held_out_the_first_of_equals(tuned: Tuned) -> None:
+def test_images_held_out_choose_the_best_value_and_ties_the_first(tuned: Tuned) -> None:
     assert tuned.values == [0.1, 1.0, 0.5]
     assert tuned.held_out == 10000
     np.testing.assert_allclose(

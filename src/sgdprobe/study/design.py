@@ -113,11 +113,10 @@ class Factorial:
 
 @dataclass(frozen=True)
 class Study:
-    """All runs of a study: `factorial` at the recipes' values, `tuned` at each tuned value."""
+    """All runs of a study: a factorial at the recipes' values, then one at each tuned value."""
 
     spec: StudySpec
-    factorial: Factorial
-    tuned: tuple[Factorial, ...] = ()
+    factorials: tuple[Factorial, ...]
 
     @classmethod
     def of(
@@ -126,24 +125,21 @@ class Study:
         recipes: tuple[Settings, Settings],
         tuned: Sequence[tuple[Settings, Settings]] = (),
     ) -> "Study":
-        """Design the study of two recipes. Raises UserError.
-
-        tuned : the two recipes at each value of the tuned setting.
-        """
-
-        def recorded(settings: Settings) -> Settings:
-            return settings.replace(
-                {"tracking.experiment": settings.tracking.experiment or spec.name}
-            )
-
-        pairs = [(recorded(baseline), target) for baseline, target in (recipes, *tuned)]
-        own = Factorial.between(*pairs[0], spec.factors, spec.seeds)
-        return cls(spec, own, tuple(_tuned_factorial(spec, *pair) for pair in pairs[1:]))
+        """Design the study of two recipes, given again at each tuned value. Raises UserError."""
+        own = Factorial.between(*recipes, spec.factors, spec.seeds)
+        factorials = [own, *(_tuned_factorial(spec, *pair) for pair in tuned)]
+        place = {"tracking.experiment": own.base.tracking.experiment or spec.name}
+        return cls(spec, tuple(replace(one, base=one.base.replace(place)) for one in factorials))
 
     @property
-    def factorials(self) -> tuple[Factorial, ...]:
-        """All factorials, the one at the recipes' values first."""
-        return (self.factorial, *self.tuned)
+    def factorial(self) -> Factorial:
+        """The factorial at the recipes' values."""
+        return self.factorials[0]
+
+    @property
+    def tuned(self) -> tuple[Factorial, ...]:
+        """The factorial at each tuned value."""
+        return self.factorials[1:]
 
     @cached_property
     def keys(self) -> set[str]:

@@ -45,9 +45,9 @@ class Estimate:
         return self.low <= other.high and other.low <= self.high
 
 
-def estimate(values: Array) -> Estimate:
-    """Return the mean of n paired values and its interval."""
-    mean, half = float(np.mean(values)), float(half_width(values))
+def estimate(values: Array, errors: Array | None = None) -> Estimate:
+    """Return the mean of n paired values and its interval, from other n values if given."""
+    mean, half = float(np.mean(values)), float(half_width(values if errors is None else errors))
     return Estimate(mean, mean - half, mean + half)
 
 
@@ -150,8 +150,8 @@ def contribution_range(y: Array, i: int) -> tuple[MarginalContribution, Marginal
         MarginalContribution((*others[:i], 0, *others[i:]), estimate(changes(y, i)[others]))
         for others in all_cells(y.ndim - 2)
     ]
-    by_mean = sorted(found, key=lambda contribution: contribution.effect.mean)
-    return by_mean[0], by_mean[-1]
+    ranked = sorted(found, key=lambda contribution: contribution.effect.mean)
+    return ranked[0], ranked[-1]
 
 
 def minimal_sufficient_sets(y: Array, within: float) -> dict[Cell, Estimate]:
@@ -208,13 +208,10 @@ def predictions(y: Array) -> list[Prediction]:
         return []
     weights = _model(unseen) @ np.linalg.pinv(_model(seen))
     predicted = weights @ np.stack([y[cell] for cell in seen])
-    answers = []
-    for cell, values in zip(unseen, predicted, strict=True):
-        mean, half = float(values.mean()), float(half_width(values - y[cell]))
-        answers.append(
-            Prediction(cell, Estimate(mean, mean - half, mean + half), float(y[cell].mean()))
-        )
-    return answers
+    return [
+        Prediction(cell, estimate(values, values - y[cell]), float(y[cell].mean()))
+        for cell, values in zip(unseen, predicted, strict=True)
+    ]
 
 
 def model_is_adequate(found: list[Prediction]) -> bool:
