@@ -1,21 +1,156 @@
-"""Words and numbers of a study's report that need no store."""
+"""The report of a study, from made data: every section in both forms, numbers, links, words."""
 
+import csv
+import re
+from dataclasses import replace
 from math import log
+from pathlib import Path
 
-import numpy as np
 import pytest
+from reports.made import ATTRIBUTES, HOSTILE_NAME, HOSTILE_TAG, Attributes, study
 
 from sgdprobe.config.settings import Settings
-from sgdprobe.reports.explanation import verdict
-from sgdprobe.reports.explanation.reasons import least_loss, never_predicted
+from sgdprobe.reports import StudySummary, verdict, write_study_report
+from sgdprobe.reports.explanation import least_loss, never_predicted
 from sgdprobe.study.claim import Claim
-from sgdprobe.study.design import Factorial
 from sgdprobe.study.diagnostics import FinalDiagnostics
-from sgdprobe.study.results import StudyResults
-from sgdprobe.study.spec import StudySpec
-from sgdprobe.tracking import Result
 
+SECTIONS = ["Shares of the gap", "Interactions", "Orderings", "Diagnostics"]
+SECTIONS += ["Prediction of held-out cells", "Method"]
+TUNED = "Each cell at its best training.learning_rate"
+FIGURES = ["waterfall.svg", "interactions.svg", "orderings.svg", "waterfall_tuned.svg"]
+FIGURES += ["interactions_tuned.svg", "orderings_tuned.svg", "learning_curves.svg"]
+FIGURES += ["every_cell.svg", "saturation.svg"]
 OVER_BATCH = {"network.softmax_over": "batch"}
+
+
+@pytest.fixture(scope="module")
+def folder(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a tuned study of three factors."""
+    folder = tmp_path_factory.mktemp("study")
+    own, tuned = study(digits, tuned=True)
+    page, *_ = write_study_report(own, folder, tuned)
+    assert page == folder / "index.html"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def readme(folder: Path) -> str:
+    return (folder / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    return (folder / "index.html").read_text()
+
+
+def test_both_forms_have_every_section(readme: str, page: str) -> None:
+    body = [*SECTIONS[:3], TUNED, *SECTIONS[3:]]
+    assert re.findall(r"^## (.*)$", readme, re.MULTILINE) == [*body, "cells.csv", "tuned.csv"]
+    shown = [re.sub("<[^>]*>", "", text) for text in re.findall("<h2>(.*?)</h2>", page)]
+    assert shown == [*body, "Runs", "Tuned runs"]
+
+
+def test_every_figure_lies_beside_the_readme_and_in_the_page(
+    folder: Path, readme: str, page: str
+) -> None:
+    shown = re.findall(r"^!\[(.{60,})\]\((\w+\.svg)\)$", readme, re.MULTILINE)
+    assert [file for _, file in shown] == FIGURES
+    assert all((folder / file).read_bytes().startswith(b"<?xml") for file in FIGURES)
+    assert len(re.findall(r'<img alt="[^"]{60,}" src="data:image/svg\+xml;base64,', page)) == 9
+
+
+def test_every_link_of_the_page_leads_somewhere(page: str) -> None:
+    anchors = re.findall(r'id="([^"]+)"', page)
+    assert len(anchors) == len(set(anchors)) == 2 + 8 + 4 * 2
+    links = re.findall(r'href="([^"]+)"', page)
+    assert {link[1:] for link in links if link.startswith("#")} == set(anchors)
+    others = {link for link in links if not link.startswith("#")}
+    assert all(link.startswith("http://127.0.0.1:5000/#/experiments/1/runs/") for link in others)
+    assert len(others) == 24, "as many as runs; made runs of one number share their address"
+
+
+def test_the_readme_links_files_and_no_server(readme: str) -> None:
+    assert set(re.findall(r"\]\(([^)]*)\)", readme)) == {"cells.csv", "tuned.csv", *FIGURES}
+    assert "127.0.0.1" not in readme
+
+
+def test_the_summary_says_the_gap(readme: str) -> None:
+    title, claim, gap, sets, diverged, command, *_ = readme.split("\n\n")
+    assert title == "# made: notes → book"
+    assert claim.startswith("**`notes` does not reproduce its claim of 70.12 %.** It reaches 1")
+    assert "anything outside the settings." in claim
+    assert re.fullmatch(
+        r"`notes` reaches \[16\.\d\d % \[.*\]\]\(cells\.csv\), `book` \[80\.\d\d % \[.*\]\]"
+        r"\(cells\.csv\): a gap of \*\*\+6\d\.\d\d \[.*\] points\*\* "
+        r"\(n = 3 seeds; all 2\^3 = 8 cells were run\)\.",
+        gap,
+    )
+    assert sets == "It takes all 3 changes to come within 1 point of `book`, or beyond it."
+    assert diverged == "**1 run diverged** and count as guessing, 10 %; `cells.csv` marks them."
+    assert command == "`python src/explain.py notes book --study made`"
+
+
+def test_the_shares_sum_up(readme: str) -> None:
+    table = readme.partition("share (Shapley)")[2].partition("\n\n")[0]
+    *shares, total = (float(n) for n in re.findall(r"\*\*\+(\d+\.\d\d) \[", table))
+    assert len(shares) == 3
+    assert sum(shares) == pytest.approx(total, abs=0.02), "two decimals each"
+
+
+def test_the_columns_are_documented_in_their_order(folder: Path, readme: str) -> None:
+    for name in ("cells.csv", "tuned.csv"):
+        with (folder / name).open() as file:
+            columns = next(csv.reader(file))
+        section = readme.partition(f"## {name}")[2].partition("\n## ")[0]
+        rows = re.findall(r"^\| (`.*`) \| (.+) \|$", section, re.MULTILINE)
+        assert re.findall("`([^`]+)`", " ".join(names for names, _ in rows)) == columns
+
+
+def test_the_tables_hold_every_run(folder: Path) -> None:
+    with (folder / "cells.csv").open() as file:
+        cells = list(csv.DictReader(file))
+    assert [row["cell"] for row in cells[:4]] == ["000", "000", "000", "001"]
+    assert cells[2]["diverged"] == "1"
+    assert cells[2]["test_accuracy"] == "0.1", "guessing"
+    assert (cells[0]["first_loss"], cells[0]["never_predicted"]) == ("2.3", "3 5")
+    with (folder / "tuned.csv").open() as file:
+        tuned = list(csv.DictReader(file))
+    best = {(row["cell"], row["training.learning_rate"]) for row in tuned if row["best"] == "1"}
+    assert best == {(cell, "0.1") for cell in ("00", "01", "10", "11")}
+
+
+def test_the_same_study_gives_the_same_bytes(folder: Path, digits: Path, tmp_path: Path) -> None:
+    own, tuned = study(digits, tuned=True)
+    for file in write_study_report(own, tmp_path, tuned):
+        assert file.read_bytes() == (folder / file.name).read_bytes(), file.name
+
+
+@pytest.mark.parametrize("factors", [1, 2])
+def test_a_study_of_few_factors_has_every_section(
+    digits: Path, tmp_path: Path, factors: int
+) -> None:
+    own, _ = study(digits, factors)
+    write_study_report(own, tmp_path)
+    readme = (tmp_path / "README.md").read_text()
+    assert re.findall(r"^## (.*)$", readme, re.MULTILINE) == [*SECTIONS, "cells.csv"]
+    assert ("interactions.svg" in readme) == (factors > 1)
+    assert "At least three factors are needed to hold out a cell." in readme
+    assert "`network.activation` stays `sigmoid`, as in `notes`; in `book` it is `relu`" in readme
+
+
+def test_names_from_outside_are_text(digits: Path, tmp_path: Path) -> None:
+    own, _ = study(digits)
+    spec = replace(own.spec, baseline=HOSTILE_TAG, target=HOSTILE_NAME, name="<b>a|b</b>")
+    write_study_report(replace(own, spec=spec), tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    links = re.findall(r'href="([^"]*)"', page)
+    assert all(link.startswith(("#", "http://127.0.0.1:5000/")) for link in links)
+    assert "<title>&lt;b&gt;a|b&lt;/b&gt;: [x](javascript:alert(1))" in page
+    assert Attributes(page).names <= ATTRIBUTES
+    readme = (tmp_path / "README.md").read_text()
+    assert r"# \<b\>a\|b\</b\>: \[x\](javascript:alert(1)) → " in readme
+    assert "[x](javascript" not in readme.replace("`[x](javascript:alert(1))`", "")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +163,7 @@ OVER_BATCH = {"network.softmax_over": "batch"}
         ({"network.loss": "mean_squared_error"}, 0.0),
     ],
 )
-def test_what_the_loss_cannot_fall_below(values: dict[str, object], least: float | None) -> None:
+def test_the_least_possible_loss(values: dict[str, object], least: float | None) -> None:
     assert least_loss(Settings().replace(values)) == least
 
 
@@ -36,29 +171,29 @@ def test_classes_that_some_runs_never_predict() -> None:
     every, two, one, diverged = (FinalDiagnostics(2.3, found) for found in ((), (5, 8), (8,), None))
     assert never_predicted([every, two, one, diverged]) == "5, 8 in 2 of 3 runs"
     assert never_predicted([every, every]) == "none"
-    assert never_predicted([diverged]) == "–"
+    assert never_predicted([diverged]) is None
 
 
-def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
-    base = Settings()
-    differing = {
-        "network.activation": "relu", "network.softmax_over": "batch",
-        "network.loss": "mean_squared_error", "training.learning_rate": 1.0,
+def test_a_symptom_is_shown_after_the_first_epoch_and_after_the_last(digits: Path) -> None:
+    summary = StudySummary(study(digits)[0])
+    assert summary.symptoms == {
+        "symptom/saturated_1": "saturated 1", "symptom/gradient_norm_1": "gradient 1",
     }  # fmt: skip
-    design = Factorial.between(base, base.replace(differing), (), seeds=2)
-    rng = np.random.default_rng(0)
-    results = {
-        run: Result(
-            "", "1", False, {"test_accuracy": 0.1 + 0.2 * sum(run[0]) + rng.normal(0, 0.01)}
-        )
-        for run in design.runs()
-    }
-    spec = StudySpec("study", "notes", "book", seeds=2, claim=Claim(0.1234, 0))
-    lines = verdict(StudyResults(spec, design, results))
+    rows = list(summary.diagnostics())
+    assert [row.sign for row in rows] == ["", "+", "+", "+", "", "−", "−", "−"]
+    assert all(row.symptoms == [(0.25, 0.5), (1.0, 2.0)] for row in rows)
+
+
+def test_the_verdict_fits_a_terminal(digits: Path) -> None:
+    own, tuned = study(digits, tuned=True)
+    claimed = replace(own, spec=replace(own.spec, claim=Claim(0.1234, 0)))
+    lines = verdict(claimed, tuned)
     assert max(map(len, lines)) <= 80
     assert lines[0] == "notes does not reproduce its claim of 12.34 %"
-    told = " ".join(" ".join(lines).split())
-    assert told.endswith(
-        "enough to come within 1 point of book: network.activation, network.softmax_over, "
-        "network.loss and training.learning_rate"
+    assert lines[1].startswith("notes 16.")
+    text = " ".join(" ".join(lines).split())
+    assert "points, of which (right: at each cell's best training.learning_rate)" in text
+    assert text.endswith(
+        "enough to come within 1 point of book: network.softmax_over, init.scale and "
+        "training.learning_rate"
     )

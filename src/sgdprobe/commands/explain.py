@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 
-from sgdprobe import tracking
+from sgdprobe import reports, tracking
 from sgdprobe.commands.cli import Parser
 from sgdprobe.commands.sweep import run_sweep
 from sgdprobe.config.formatting import duration, format_value
@@ -220,10 +220,8 @@ def _cell(study: Study, factorial: Factorial, run: Run) -> str:
 
 def _report(measured: StudyResults, tuned: Tuned | None) -> int:
     """Write the report, print the answer, keep the page in the store. Returns the exit code."""
-    from sgdprobe.reports.explanation import verdict, write
-
-    page, *others = write(measured, study_folder(measured.spec.name), tuned)
-    print(*verdict(measured, tuned), page, *others, sep="\n")
+    page, *others = reports.write_study_report(measured, study_folder(measured.spec.name), tuned)
+    print(*reports.verdict(measured, tuned), page, *others, sep="\n")
     return _keep(measured, page)
 
 

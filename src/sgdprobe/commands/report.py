@@ -1,4 +1,4 @@
-"""The report of a sweep and the pictures of a run, made again from their records."""
+"""Write the report of a sweep, or draw the figures of a run, from their records."""
 
 import os
 import sys
@@ -7,18 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from sgdprobe import tracking
+from sgdprobe import reports, tracking
 from sgdprobe.commands.cli import STORE_HELP, Parser
 from sgdprobe.commands.console import epoch_table
 from sgdprobe.config.compose import known_recipes
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import SettingsError
 from sgdprobe.paths import REPORTS, study_folder
-from sgdprobe.reports.figures import learning_curve, loss_at_every_update
-from sgdprobe.reports.sweep import write
-from sgdprobe.reports.sweep.facts import Facts
 
 NEWEST = "last-sweep"
+LoadRecipes = Callable[[], Mapping[str, Settings]]
 
 
 def main(words: Sequence[str]) -> int:
@@ -37,14 +35,12 @@ def main(words: Sequence[str]) -> int:
     return report(given.what, given.study, given.uri, known_recipes)
 
 
-def report(
-    word: str, study: str | None, uri: str | None, known: Callable[[], Mapping[str, Settings]]
-) -> int:
-    """Report what `word` names: a sweep, an experiment, or one run.
+def report(word: str, study: str | None, uri: str | None, recipes: LoadRecipes) -> int:
+    """Report the sweep, experiment or run that `word` names. Returns the exit code.
 
-    study : the folder in experiments/ for a sweep's report; None: one under mlruns/reports.
+    study : the folder in experiments/ for a sweep's report; None: one in mlruns/reports.
 
-    Raises Refusal if the word names nothing of ours, or a run where there is a study.
+    Raises UserError if the word names nothing in the store, or a run although there is a study.
     """
     folder = None if study is None else study_folder(study)
     if word == NEWEST:
@@ -52,7 +48,7 @@ def report(
         if newest is None:
             raise SettingsError("the store holds no sweep yet; report.py last draws the last run")
         word = newest
-    page = None if word == "last" else report_sweep(word, folder, uri, known)
+    page = None if word == "last" else report_sweep(word, folder, uri, recipes)
     if page is None and study is not None:
         raise SettingsError(f"--study {study} is for a sweep or an experiment, not for {word}")
     if page is None:
@@ -63,31 +59,27 @@ def report(
 
 
 def report_sweep(
-    word: str,
-    folder: Path | None,
-    uri: str | None,
-    known: Callable[[], Mapping[str, Settings]],
+    word: str, folder: Path | None, uri: str | None, recipes: LoadRecipes
 ) -> Path | None:
-    """Write the report of a sweep or an experiment; None if there is no such thing."""
+    """Write the report of a sweep or an experiment and return its page; None if there is none."""
     runs = tracking.runs_of(uri, word)
     if not runs:
         return None
-    return write(Facts.of(word, runs, known()), folder or REPORTS / quote(word, safe=""))
+    table = reports.SweepTable.of(word, runs, recipes())
+    return reports.write_sweep_report(table, folder or REPORTS / quote(word, safe=""))[0]
 
 
 def report_run(word: str, uri: str | None) -> int:
-    """Draw the run that `word` names, say where the pictures are, show them if there is a screen.
+    """Draw the run that `word` names and print the files; open them if there is a screen.
 
-    Raises SettingsError if the word names no run of ours.
+    Raises SettingsError if the word names no run.
     """
     client = tracking.connect(uri)
     run = tracking.find_run(client, word)
     epochs = tracking.recorded_epochs(client, run)
     (losses,) = tracking.recorded_arrays(uri, [run.info.run_id], "losses.npz")
     title = f"{run.data.tags.get('recipe', '')}: {run.info.run_name}"
-    figures = {"learning_curve.png": learning_curve(epochs, title)}
-    if losses is not None:
-        figures["loss_at_every_update.png"] = loss_at_every_update(losses["loss"], title)
+    figures = reports.run_figures(epochs, None if losses is None else losses["loss"], title)
     folder = REPORTS / run.info.run_id
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{title}  ({run.info.status}, run {run.info.run_id})")
@@ -99,8 +91,8 @@ def report_run(word: str, uri: str | None) -> int:
     return 0
 
 
-def _show(picture: Path) -> None:
-    """Open a picture for someone who sits in front of a screen."""
+def _show(file: Path) -> None:
+    """Open a file in the browser if somebody sits in front of a screen."""
     screen = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY")
     if screen and sys.stdout.isatty():
-        webbrowser.open(picture.as_uri())
+        webbrowser.open(file.as_uri())

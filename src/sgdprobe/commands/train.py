@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from sgdprobe import tracking
+import numpy as np
+
+from sgdprobe import reports, tracking
 from sgdprobe.commands.console import RunProgress, where_to_look
 from sgdprobe.config.compose import run_hydra
 from sgdprobe.config.formatting import duration, percent, run_name
@@ -27,15 +29,14 @@ def train_command(settings: Settings, recipe: str | None, overridden: Sequence[s
     """
     pin_cpu_kernels(settings.bits)
     data = load_data(settings)  # refuses before anything is written
-    from sgdprobe.reports.figures import run_figures
-
     name = recipe or NO_RECIPE
     store = tracking.open_experiment(settings.tracking.uri, settings.tracking.experiment or name)
     tags = provenance_tags() | {"recipe": name, "seed": str(settings.seed)}
     job = Job(settings, name, run_name(settings, overridden), tags, origin())
 
     def finish(recorder: "tracking.RunRecorder", epochs: list[EpochMetrics]) -> None:
-        for file, figure in run_figures(epochs, f"{name}: {job.name}").items():
+        losses = np.concatenate([metrics.losses for metrics in epochs])
+        for file, figure in reports.run_figures(epochs, losses, f"{name}: {job.name}").items():
             recorder.figure(file, figure)
 
     with RunProgress(*updates_and_epochs(settings, data)) as progress:

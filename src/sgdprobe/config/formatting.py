@@ -1,6 +1,6 @@
 """Run names: what varies first, short enough for MLflow's narrow column."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,3 +53,13 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def listing(words: Sequence[str]) -> str:
+    """The words with commas and a last "and"."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def counted(number: int, word: str) -> str:
+    """For example "1 run", "36 runs"."""
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -1,1 +1,30 @@
-"""Pictures and tables of what was recorded; the only place that draws."""
+"""Reports of studies, sweeps and runs. Matplotlib is imported when the first figure is drawn."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sgdprobe.reports.explanation import StudySummary as StudySummary
+    from sgdprobe.reports.explanation import verdict as verdict
+    from sgdprobe.reports.figures.run import run_figures as run_figures
+    from sgdprobe.reports.sweep import SweepTable as SweepTable
+    from sgdprobe.reports.writers import write_study_report as write_study_report
+    from sgdprobe.reports.writers import write_sweep_report as write_sweep_report
+
+_MODULES = {
+    "StudySummary": "explanation",
+    "SweepTable": "sweep",
+    "run_figures": "figures.run",
+    "verdict": "explanation",
+    "write_study_report": "writers",
+    "write_sweep_report": "writers",
+}
+
+
+if not TYPE_CHECKING:  # mypy would take any name for granted
+
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

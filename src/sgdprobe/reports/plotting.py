@@ -1,17 +1,22 @@
-"""What all figures share: one style, told apart by shape as well, and the bytes of a file."""
+"""The style of all figures: colours, panels, axes; and a figure as the bytes of a file."""
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-# Okabe and Ito's colours: told apart without colour vision too.
+from sgdprobe.study.effects import Array
+
+# Okabe and Ito's colours, which can be told apart without colour vision.
 BLUE, ORANGE, BLACK = "#0072B2", "#D55E00", "#000000"
 GREY = "#777777"
-# A line for each of so many things: colour, marker and dashes differ.
+# Styles of lines: colour, marker and dashes all differ.
 STYLES = (
     (BLACK, "o", "-"),
     (ORANGE, "s", "--"),
@@ -21,6 +26,7 @@ STYLES = (
     ("#E69F00", "x", "--"),
 )
 COLUMNS = 3
+WIDTH = 9.0  # inches
 
 
 def svg(figure: Figure) -> bytes:
@@ -28,15 +34,21 @@ def svg(figure: Figure) -> bytes:
     with mpl.rc_context({"svg.hashsalt": "sgdprobe", "svg.fonttype": "path"}):
         stream = io.BytesIO()
         # savefig() would draw all of it once more, only to lay it out.
-        canvas: Any = FigureCanvasSVG(figure)  # matplotlib gives its own no types
+        canvas: Any = FigureCanvasSVG(figure)  # matplotlib's own has no types
         canvas.print_svg(stream, metadata={"Date": None, "Creator": None})
     return stream.getvalue()
 
 
+def single(height: float) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.subplots()
+
+
 def panels(count: int, height: float = 2.6, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
-    """So many panels in rows of three, all on the same scales."""
+    """A figure with `count` panels in rows of three, all on the same scales."""
     rows = -(-count // columns)
-    figure = Figure(figsize=(9, height * rows + 0.3), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height * rows + 0.3), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     axes = list(grid.ravel())
     for empty in axes[count:]:
@@ -50,3 +62,32 @@ def despine(axes: Axes) -> None:
     """A light grid and no box."""
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def accuracy_over_epochs(axes: Axes) -> None:
+    """Style axes with epochs below and accuracies, in percent, on the left."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    despine(axes)
+
+
+def mean_and_band(axes: Axes, curve: Array, **style: Any) -> None:
+    """Draw the mean of (seeds, epochs), and a band from the lowest seed to the highest."""
+    epochs = np.arange(1, curve.shape[1] + 1)
+    axes.plot(epochs, curve.mean(axis=0), **style)
+    low, high = curve.min(axis=0), curve.max(axis=0)
+    axes.fill_between(epochs, low, high, color=style["color"], alpha=0.2, linewidth=0)
+
+
+def accuracy_over_saturation(groups: Mapping[str, Array]) -> Figure:
+    """Saturation of layer 1 and test accuracy at the end of each run : (runs, 2), by label."""
+    figure, axes = single(3.7)
+    for number, (label, runs) in enumerate(groups.items()):
+        colour, marker, _ = STYLES[number % len(STYLES)]
+        axes.plot(*runs.T, marker, color=colour, label=label, fillstyle="none")
+    axes.set(xlabel="share of saturated units in layer 1, at the end", ylabel="test accuracy")
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.legend(fontsize=8, loc="best")
+    despine(axes)
+    return figure

@@ -1,0 +1,299 @@
+"""The statistics of a study's report, and its answer in the lines of a terminal."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, combinations
+from math import log
+from textwrap import wrap
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sgdprobe import tracking
+from sgdprobe.config.formatting import format_value, listing, percent
+from sgdprobe.config.settings import Settings
+from sgdprobe.reports.estimates import Estimates
+from sgdprobe.reports.format import interval, points
+from sgdprobe.run.build import load_data, updates_and_epochs
+from sgdprobe.study import effects
+from sgdprobe.study.design import Factorial
+from sgdprobe.study.diagnostics import FinalDiagnostics
+from sgdprobe.study.effects import SUFFICIENT_WITHIN, Array, Estimate, estimate
+from sgdprobe.study.factors import Cell, Factor, cell_id
+from sgdprobe.study.results import StudyResults
+from sgdprobe.study.tuning import Tuned
+
+TERMINAL_COLUMNS = 80
+SATURATED = "symptom/saturated_1"
+SHOWN_SYMPTOMS = {"saturated": "saturated", "gradient_norm": "gradient"}
+
+
+class DiagnosticsRow(NamedTuple):
+    """A cell in the tables of diagnostics; the effect is None for baseline and target.
+
+    symptoms : of each that is shown, its mean after the first epoch and after the last.
+    """
+
+    sign: str
+    name: str
+    cell: Cell
+    effect: Estimate | None
+    first_loss: float | None
+    last_loss: float | None
+    least_loss: float | None
+    never_predicted: str | None
+    symptoms: list[tuple[float, float] | None]
+
+
+class TunedRow(NamedTuple):
+    """A cell at one value of the tuned setting; validation : mean accuracy on held-out images."""
+
+    cell: Cell
+    anchor: str
+    value: str
+    is_best: bool
+    validation: float
+    accuracy: Estimate
+    runs: "list[tracking.Result]"
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """A study with its statistics; accuracies 0 … 1. tuned : each cell also at its best value."""
+
+    results: StudyResults
+    tuned: Tuned | None = None
+
+    @property
+    def design(self) -> Factorial:
+        """Factors, cells and seeds."""
+        return self.results.factorial
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The names of baseline and target; numbered if both are the same recipe."""
+        baseline, target = self.results.spec.baseline, self.results.spec.target
+        same = baseline == target
+        return (f"{baseline} (1)", f"{target} (2)") if same else (baseline, target)
+
+    @cached_property
+    def own(self) -> Estimates:
+        """Estimates at the recipes' own values."""
+        return Estimates(self.design.factors, self.results.accuracies())
+
+    @cached_property
+    def logit(self) -> Estimates:
+        """The same on the logit scale."""
+        least = 0.5 / self.results.test_images
+        return Estimates(self.design.factors, effects.logit(self.own.y, least))
+
+    @cached_property
+    def best(self) -> Estimates | None:
+        """The same with each cell at its best value of the tuned setting."""
+        return Estimates(self.tuned.factorial.factors, self.tuned.y) if self.tuned else None
+
+    @property
+    def claim_holds(self) -> bool:
+        """Whether the baseline reproduces its claim, or has none."""
+        claim = self.results.spec.claim
+        return claim is None or claim.holds(self.own.y[self.design.baseline])
+
+    @property
+    def held_fixed(self) -> list[str]:
+        """The settings that no factor changes, as KEY=VALUE."""
+        return [f"{k}={format_value(v)}" for k, v in self.design.held_fixed().items()]
+
+    @property
+    def scale_order(self) -> list[tuple[str, str]]:
+        """Pairs of which the first has the larger share in points, the second in logits."""
+        own, logit = self.own.shares, self.logit.shares
+        return [
+            (a, b)
+            for a, b in combinations(own, 2)
+            if (own[a].mean - own[b].mean) * (logit[a].mean - logit[b].mean) < 0
+        ]
+
+    @property
+    def scale_interactions(self) -> list[tuple[str, str]]:
+        """Pairs whose interaction has another sign on the other scale, or is clear on one only."""
+        own, logit = self.own.interactions, self.logit.interactions
+        return [p for p in combinations(self.own.names, 2) if _sign(own[p]) != _sign(logit[p])]
+
+    @cached_property
+    def symptoms(self) -> dict[str, str]:
+        """The symptoms to show with their headings: saturation first, layer by layer."""
+        found = set(chain.from_iterable(self.results.series.values()))
+        return {
+            name: f"{words} {name.removeprefix(prefix)}"
+            for kind, words in SHOWN_SYMPTOMS.items()
+            for prefix in [f"symptom/{kind}_"]
+            for name in sorted(found)
+            if name.startswith(prefix)
+        }
+
+    def diagnostics(self) -> Iterator[DiagnosticsRow]:
+        """Baseline, target, and every cell one change from either."""
+        design, (baseline, target) = self.design, self.ends
+        yield self._diagnostics_row("", baseline, design.baseline, None)
+        for i, name in enumerate(self.own.names):
+            yield self._diagnostics_row("+", name, design.baseline_with(i), design.baseline)
+        yield self._diagnostics_row("", target, design.target, None)
+        if len(self.own.names) > 1:  # with one factor these are the rows above
+            for i, name in enumerate(self.own.names):
+                yield self._diagnostics_row("−", name, design.target_without(i), design.target)
+
+    def _diagnostics_row(
+        self, sign: str, name: str, cell: Cell, before: Cell | None
+    ) -> DiagnosticsRow:
+        runs = [(cell, seed) for seed in range(self.design.seeds)]
+        ends = [self.results.diagnostics[run] for run in runs]
+        series = [self.results.series[run] for run in runs]
+        last = [run.metrics["loss"] for run in self.runs(cell) if not run.diverged]
+        return DiagnosticsRow(
+            sign,
+            name,
+            cell,
+            None if before is None else estimate(self.own.y[cell] - self.own.y[before]),
+            _mean([end.first_loss for end in ends if end.first_loss is not None]),
+            _mean(last),
+            least_loss(self.design.settings(cell, 0)),
+            never_predicted(ends),
+            [_first_and_last([s[name] for s in series if s.get(name)]) for name in self.symptoms],
+        )
+
+    @property
+    def uniform_losses(self) -> dict[int, float]:
+        """The cross entropy of a network that prefers no class, by the width of its softmax."""
+        classes, batch = load_data(self.design.base).classes, self.design.base.training.batch_size
+        corners = [self.design.settings(cell, 0) for cell in self.design.corners]
+        over_batch = any(corner.network.softmax_over == "batch" for corner in corners)
+        widths = [classes, classes * batch] if over_batch else [classes]
+        return {width: log(width) for width in widths}
+
+    @property
+    def top(self) -> Factor:
+        """The factor with the largest share."""
+        return self.design.factors[self.own.names.index(next(iter(self.own.shares)))]
+
+    @cached_property
+    def saturation(self) -> dict[str, Array]:
+        """Saturation of layer 1 and test accuracy at the end : (runs, 2), by the level of `top`.
+
+        Empty if no run has such a layer.
+        """
+        position, found = self.design.factors.index(self.top), ([], [])  # type: ignore[var-annotated]
+        for run in self.design.runs():
+            metrics = self.results.results[run].metrics
+            if SATURATED in metrics:  # a run that diverged in its first epoch has none
+                pair = metrics[SATURATED], self.results.accuracy_of(run)
+                found[run[0][position]].append(pair)
+        labels = [f"{self.top.name}={self.top.format_level(level)}" for level in (0, 1)]
+        pairs = zip(labels, found, strict=True)
+        return {k: np.reshape(v, (-1, 2)) for k, v in pairs} if any(found) else {}
+
+    def runs(self, cell: Cell) -> "list[tracking.Result]":
+        """A cell's recorded runs, by seed."""
+        return [self.results.results[cell, seed] for seed in range(self.design.seeds)]
+
+    def curves(self, cell: Cell) -> Array:
+        """(seeds, epochs) test accuracies; after a run diverged, those of guessing."""
+        settings = self.design.settings(cell, 0)
+        _, epochs = updates_and_epochs(settings, load_data(settings))
+        values = np.full((self.design.seeds, epochs), self.results.chance)
+        for seed, row in enumerate(values):
+            found = self.results.series[cell, seed].get("test_accuracy", [])
+            row[: len(found)] = found
+        return values
+
+    @cached_property
+    def tuned_rows(self) -> list[list[TunedRow]]:
+        """Of each cell, a row for each value of the tuned setting."""
+        tuned = self.tuned
+        return [] if tuned is None else [_tuned_rows(tuned, c) for c in tuned.factorial.cells()]
+
+    @property
+    def train_images(self) -> int:
+        """The number of training images, with those held out."""
+        return len(load_data(self.design.base).train_images)
+
+
+def _tuned_rows(tuned: Tuned, cell: Cell) -> list[TunedRow]:
+    return [
+        TunedRow(
+            cell,
+            f"tuned-{cell_id(cell)}-{position}",
+            format_value(value),
+            bool(tuned.chosen[cell] == position),
+            float(tuned.validation[position][cell].mean()),
+            estimate(study.accuracies()[cell]),
+            [study.results[cell, seed] for seed in range(study.factorial.seeds)],
+        )
+        for position, (value, study) in enumerate(zip(tuned.values, tuned.tried, strict=True))
+    ]
+
+
+def _sign(found: Estimate) -> int:
+    """1, -1, or 0 if the interval includes 0."""
+    return (found.low > 0) - (found.high < 0)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _first_and_last(series: Sequence[Sequence[float]]) -> tuple[float, float] | None:
+    if not series:
+        return None
+    first, last = (float(np.mean([values[at] for values in series])) for at in (0, -1))
+    return first, last
+
+
+def least_loss(settings: Settings) -> float | None:
+    """Return the least possible loss; None if it is not known in closed form.
+
+    A softmax over the batch shares its 1 among the samples: a perfect network gives each 1 / n.
+    """
+    if settings.network.softmax_over == "sample":
+        return 0.0
+    is_entropy = settings.network.loss == "cross_entropy"
+    return log(settings.training.batch_size) if is_entropy else None
+
+
+def never_predicted(ends: Sequence[FinalDiagnostics]) -> str | None:
+    """Return the classes that some of the runs never predict, and the number of those runs."""
+    found = [end.never_predicted for end in ends if end.never_predicted is not None]
+    if not found:
+        return None
+    classes = sorted({one for classes in found for one in classes})
+    runs = sum(bool(classes) for classes in found)
+    return f"{', '.join(map(str, classes))} in {runs} of {len(found)} runs" if classes else "none"
+
+
+def verdict(results: StudyResults, tuned: Tuned | None = None) -> list[str]:
+    """Return the answer in lines that fit a terminal."""
+    study = StudySummary(results, tuned)
+    own, best, (baseline, target) = study.own, study.best, study.ends
+    low, high = (interval(own.at(cell)) for cell in study.design.corners)
+    lines = [f"{baseline} {low} -> {target} {high}"]
+    if results.spec.claim and not study.claim_holds:
+        claimed = percent(results.spec.claim.accuracy)
+        lines.insert(0, f"{baseline} does not reproduce its claim of {claimed}")
+    note = f" (right: at each cell's best {tuned.key})" if tuned else ""
+    lines.append(f"gap {points(own.gap)} points, of which{note}")
+    width = max(map(len, own.names))
+    for name, share in own.shares.items():
+        other = points(best.shares[name]) if best and name in best.shares else ""
+        lines.append(f"  {name:<{width}}  {points(share):<24}{other}".rstrip())
+    sets = " or ".join(listing(own.changes(cell)) or "no change" for cell in own.minimal_sets)
+    near = f"within {100 * SUFFICIENT_WITHIN:.0f} point of {target}"
+    lines.append(f"enough to come {near}: {sets}")
+    return [part for line in lines for part in _wrapped(line)]
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line in the columns of a terminal; names stay whole."""
+    options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+    if len(line) <= TERMINAL_COLUMNS:
+        return [line]
+    return wrap(line, TERMINAL_COLUMNS, subsequent_indent="  ", **options)

@@ -1,0 +1,110 @@
+"""Render a report: Markdown from templates, one HTML page from that Markdown, files beside both.
+
+Templates escape every value for Markdown, and Markdown is read with HTML disabled, so that no text
+from a store becomes markup. A link with the title "anchor" is the place that it leads to.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from sgdprobe.config.formatting import format_value
+from sgdprobe.reports import format as filters
+from sgdprobe.study.factors import cell_id
+
+PAGE, README = "index.html", "README.md"
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(
+    folder: Path,
+    template: str,
+    facts: Mapping[str, Any],
+    tables: Mapping[str, str],
+    images: Mapping[str, bytes],
+) -> list[Path]:
+    """Write both forms of a report and what lies beside them; return the files, the page first.
+
+    facts : the template's variables; tables : CSV by file name; images : SVG by file name.
+    """
+    page, readme = (to_markdown(template, facts, page=page) for page in (True, False))
+    files = {
+        PAGE: to_html(page, images).encode(),
+        README: readme.encode(),
+        **{name: text.encode() for name, text in tables.items()},
+        **images,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in files]
+
+
+def to_markdown(template: str, facts: Mapping[str, Any], *, page: bool) -> str:
+    """Render a Markdown template, as README.md or as the source of the page."""
+    text = _environment(filters.markdown).get_template(template).render(facts, page=page)
+    text = "\n".join(line.strip() for line in text.splitlines())
+    text = re.sub(r"(?<!\n)\n(?!\n|\| |\* |#|$)", " ", text)  # templates wrap their lines freely
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+@cache
+def _environment(finalize: Callable[[object], Markup] | None) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=True,
+        finalize=finalize,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= filters.FILTERS | {"value": format_value, "cell_id": cell_id}
+    return environment
+
+
+class _Parser(MarkdownIt):
+    """Markdown with tables and without HTML; links lead to the web, the page or its figures."""
+
+    def __init__(self) -> None:
+        super().__init__("commonmark", {"html": False})
+        self.enable("table")
+
+    def validateLink(self, url: str) -> bool:  # noqa: N802 (markdown-it's name)
+        """Every other address stays text."""
+        return bool(re.match(r"#|https?://|\w+\.svg$", url))
+
+
+def to_html(markdown: str, images: Mapping[str, bytes]) -> str:
+    """Render Markdown as one HTML file that needs no other."""
+    parser = _Parser()
+    tokens = parser.parse(markdown)
+    for token in tokens:
+        if token.type == "th_open":
+            token.attrSet("scope", "col")
+        for child in token.children or ():
+            _adapt(child, images)
+    body = parser.renderer.render(tokens, parser.options, {})
+    body = body.replace("<table>", '<div class="wide"><table>')
+    body = body.replace("</table>", "</table></div>")
+    title = "".join(child.content for child in tokens[1].children or ())
+    template = _environment(None).get_template("page.html.j2")
+    return template.render(title=title, body=Markup(body))
+
+
+def _adapt(token: Token, images: Mapping[str, bytes]) -> None:
+    """Put an image's bytes into the page; turn a link that is an anchor into one."""
+    if token.type == "image":
+        data = base64.b64encode(images[str(token.attrs["src"])]).decode()
+        token.attrs = {"alt": "", "src": f"data:image/svg+xml;base64,{data}"}
+    elif token.type == "link_open" and token.attrs.get("title") == "anchor":
+        address = str(token.attrs["href"])
+        token.attrs = {"id": address.removeprefix("#"), "href": address}

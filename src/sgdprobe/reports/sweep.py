@@ -1,0 +1,206 @@
+"""A sweep's runs in cells, with all that its report says of them."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from sgdprobe import tracking
+from sgdprobe.config.formatting import format_value
+from sgdprobe.config.settings import OPERATIONAL, Settings
+from sgdprobe.reports.format import interval, percent
+from sgdprobe.study.effects import Array, estimate
+
+ROW, COLUMN, PANEL = "init.scale", "training.learning_rate", "network.hidden"
+SATURATED = "symptom/saturated_1"
+WARNING = "preflight."
+
+Cell = tuple[str, ...]  # a value for each axis
+
+
+@dataclass(frozen=True)
+class SweepTable:
+    """A sweep's runs in cells: runs that differ in the seed only are one cell.
+
+    known : the recipes' settings, flat and as text, by name.
+    """
+
+    name: str
+    runs: "Sequence[tracking.SweepRun]"
+    known: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def of(
+        cls, name: str, runs: "Sequence[tracking.SweepRun]", known: Mapping[str, Settings]
+    ) -> "SweepTable":
+        """A run that was tried again counts once: the first that finished, or the last try."""
+        best: dict[tuple[tuple[str, str], ...], tracking.SweepRun] = {}
+        for run in runs:
+            same = tuple(sorted(_effective(run.params).items()))
+            if same not in best or best[same].status != "FINISHED":
+                best[same] = run
+        flat = {
+            word: {k: format_value(v) for k, v in s.flat().items()} for word, s in known.items()
+        }
+        return cls(name, list(best.values()), {k: _effective(v) for k, v in flat.items()})
+
+    @cached_property
+    def axes(self) -> tuple[str, ...]:
+        """The settings that differ between runs, in the settings' order, without the seed."""
+        return tuple(
+            key
+            for key in Settings().flat()
+            if key != "seed" and len({_effective(run.params).get(key) for run in self.runs}) > 1
+        )
+
+    @property
+    def has_heat_map(self) -> bool:
+        """Whether initial weights and learning rate vary, and no other setting but the layers."""
+        return {ROW, COLUMN} <= set(self.axes) <= {ROW, COLUMN, PANEL}
+
+    @property
+    def has_saturation(self) -> bool:
+        """Whether there is a figure of saturation."""
+        return self.has_heat_map and any(SATURATED in run.metrics for run in self.runs)
+
+    @cached_property
+    def cells(self) -> "dict[Cell, list[tracking.SweepRun]]":
+        """The runs of each cell by seed; cells in the order of their values."""
+        found: dict[Cell, list[tracking.SweepRun]] = defaultdict(list)
+        for run in sorted(self.runs, key=lambda run: sort_key(run.params.get("seed", ""))):
+            found[tuple(run.params.get(axis, "") for axis in self.axes)].append(run)
+        return dict(sorted(found.items(), key=lambda item: [sort_key(value) for value in item[0]]))
+
+    @cached_property
+    def number(self) -> dict[Cell, int]:
+        """Each cell's number, from 1."""
+        return {cell: number for number, cell in enumerate(self.cells, start=1)}
+
+    @cached_property
+    def ranked(self) -> list[Cell]:
+        """The cells, best first; those without a result last."""
+        return sorted(self.cells, key=lambda cell: (-(self.mean(cell) or -1.0), self.number[cell]))
+
+    def values(self, axis: str) -> list[str]:
+        """An axis's values in order."""
+        position = self.axes.index(axis)
+        return sorted({cell[position] for cell in self.cells}, key=sort_key)
+
+    @property
+    def layers(self) -> list[str]:
+        """The values of network.hidden: a panel, a table or a marker for each."""
+        return self.values(PANEL) if PANEL in self.axes else [self.runs[0].params.get(PANEL, "")]
+
+    def cell_at(self, hidden: str, scale: str, rate: str) -> Cell | None:
+        """The cell of these three values; None if it was not run."""
+        values = {PANEL: hidden, ROW: scale, COLUMN: rate}
+        cell = tuple(values[axis] for axis in self.axes)
+        return cell if cell in self.cells else None
+
+    def finished(self, cell: Cell) -> "list[tracking.SweepRun]":
+        """The cell's runs that have a result."""
+        return [run for run in self.cells[cell] if run.status == "FINISHED" and run.curve]
+
+    def mean(self, cell: Cell, metric: str = "test_accuracy") -> float | None:
+        """A metric's last value, mean over the cell's finished runs; None without any."""
+        found = [run.metrics[metric] for run in self.finished(cell) if metric in run.metrics]
+        return float(np.mean(found)) if found else None
+
+    def result(self, cell: Cell) -> str:
+        """The cell's test accuracy, with its interval if there are several runs; or its state."""
+        found = [run.metrics["test_accuracy"] for run in self.finished(cell)]
+        if not found:
+            return self.failure_state(cell)
+        return interval(estimate(np.array(found))) if len(found) > 1 else percent(found[0])
+
+    def failure_state(self, cell: Cell) -> str:
+        """The states of a cell that has no result."""
+        return ", ".join(sorted({run.state for run in self.cells[cell]}))
+
+    def curve(self, cell: Cell) -> Array:
+        """(runs, epochs) test accuracies of the finished runs, as far as all of them go."""
+        curves = [run.curve for run in self.finished(cell)]
+        epochs = min(map(len, curves), default=0)
+        return np.array([curve[:epochs] for curve in curves]).reshape(len(curves), epochs)
+
+    def settings(self, cell: Cell) -> str:
+        """The cell's settings: init.scale=1, training.learning_rate=0.01."""
+        pairs = zip(self.axes, cell, strict=True)
+        return ", ".join(f"{axis}={value}" for axis, value in pairs)
+
+    def recipes(self, cell: Cell) -> list[str]:
+        """The recipes with this cell's settings, seed and precision aside."""
+        settings = _effective(self.cells[cell][0].params)
+        differing = {
+            name: {key for key in recipe if settings.get(key) != recipe[key]}
+            for name, recipe in self.known.items()
+        }
+        return [name for name, keys in differing.items() if keys <= {"seed", "dtype"}]
+
+    def same_axes(self, cell: Cell) -> list[str]:
+        """The recipes with the same values on the axes and other settings that differ."""
+        same = [
+            name
+            for name, recipe in self.known.items()
+            if all(recipe[axis] == v for axis, v in zip(self.axes, cell, strict=True))
+        ]
+        return [name for name in same if name not in self.recipes(cell)]
+
+    @property
+    def extremes(self) -> list[tuple[str, Cell]]:
+        """The best and the worst cell, if there are two."""
+        ranked = [cell for cell in self.ranked if self.finished(cell)]
+        return [("best", ranked[0]), ("worst", ranked[-1])] if len(ranked) > 1 else []
+
+    @property
+    def recipe_cells(self) -> list[tuple[str, Cell]]:
+        """The cells that are recipes, with the recipe's name."""
+        return [(name, cell) for cell in self.cells for name in self.recipes(cell)]
+
+    def warnings_of(self, run: tracking.SweepRun) -> list[str]:
+        """Names of the warnings before a run's training."""
+        return sorted(tag.removeprefix(WARNING) for tag in run.tags if tag.startswith(WARNING))
+
+    @cached_property
+    def warnings(self) -> "dict[str, list[tracking.SweepRun]]":
+        """The runs with each warning."""
+        found: dict[str, list[tracking.SweepRun]] = defaultdict(list)
+        for run in self.runs:
+            for name in self.warnings_of(run):
+                found[name].append(run)
+        return dict(sorted(found.items()))
+
+    def warning_text(self, run: tracking.SweepRun, name: str) -> str:
+        """The text of a run's warning."""
+        return run.tags[WARNING + name]
+
+    def tags(self, name: str) -> list[str]:
+        """The different values of a tag."""
+        return sorted({run.tags.get(name, "") for run in self.runs})
+
+    @property
+    def states(self) -> str:
+        """For example "34 finished, 2 diverged"."""
+        counts = Counter(run.state for run in self.runs)
+        ordered = sorted(counts, key=lambda state: (state != "finished", state))
+        return ", ".join(f"{counts[state]} {state}" for state in ordered)
+
+
+def sort_key(value: str) -> tuple[int, Any]:
+    """Numbers first, then lists of numbers, then words."""
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        return 2, value
+    if isinstance(parsed, list):
+        return 1, parsed
+    return (0, parsed) if isinstance(parsed, int | float) else (2, value)
+
+
+def _effective(params: Mapping[str, str]) -> dict[str, str]:
+    """The settings that affect results."""
+    return {k: v for k, v in params.items() if k not in OPERATIONAL}
