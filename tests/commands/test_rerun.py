@@ -273,7 +273,7 @@ def test_one_bit_of_the_data_is_found_and_blamed(planted: Planted) -> None:
 def test_one_setting_is_found_and_blamed(planted: Planted) -> None:
     answer = planted["setting"]
     assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
-    assert causes(answer) == ["setting training.learning_rate: 0.1 recorded, 0.1001 repeated"]
+    assert causes(answer) == ["setting training.learning_rate: recorded 0.1, rerun 0.1001"]
     assert "first at epoch 1, loss: " in answer.stdout
 
 
@@ -289,7 +289,7 @@ def test_the_order_of_operations_in_the_code_is_found_and_blamed(planted: Plante
 def test_two_threads_are_found_and_blamed(planted: Planted) -> None:
     answer = planted["threads"]
     assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
-    assert causes(answer) == ["BLAS threads: 1 recorded, 2 repeated"]
+    assert causes(answer) == ["BLAS threads: recorded 1, rerun 2"]
 
 
 @pytest.mark.skipif(not X86, reason="other kernels")
@@ -299,7 +299,7 @@ def test_another_kernel_is_close_and_named(
     answer = rerun(copy(), trained[0][2].info.run_id, **OLD)
     assert (answer.returncode, words_of(answer)) == (0, ["CLOSE:"]), answer
     assert causes(answer)[0].startswith("BLAS kernel: ")
-    assert causes(answer)[0].endswith("Nehalem repeated")
+    assert causes(answer)[0].endswith("rerun Nehalem")
     assert causes(answer)[1].startswith("NumPy's SIMD level: ")
     assert "largest at epoch " in answer.stdout
 

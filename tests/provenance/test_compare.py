@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sgdprobe.provenance.compare import LOSS_TOLERANCE, Difference, Verdict, compare, explain
+from sgdprobe.provenance.compare import LOSS_TOLERANCE, Difference, Verdict, compare, find_causes
 
 ENDING = Difference("ending", "FINISHED", "FINISHED")
 
@@ -37,8 +37,8 @@ THREADS = FACTS | {"blas": FACTS["blas"] | {"threads": 2}}
 SOURCE = FACTS | {"source": {"hash": "b" * 64, "files": {"nn/training.py": "b" * 64}}}
 
 
-def judged(repeated: dict[str, Any], facts: dict[str, Any], **options: Any) -> Verdict:
-    return compare(made(), repeated, FACTS, facts, **{"ending": ENDING, **options})
+def judged(rerun: dict[str, Any], facts: dict[str, Any], **options: Any) -> Verdict:
+    return compare(made(), rerun, FACTS, facts, **{"ending": ENDING, **options})
 
 
 def test_every_bit_the_same_is_identical_wherever_it_ran() -> None:
@@ -55,7 +55,7 @@ def test_undefined_twice_is_the_same() -> None:
 def test_the_last_bit_of_one_loss_is_a_difference() -> None:
     verdict = judged(made(loss_2=math.nextafter(2.0, 3.0)), FACTS)
     assert verdict.word == "DIFFERENT"
-    assert str(verdict.first) == "epoch 2, loss: 2.0 recorded, 2.0000000000000004 repeated"
+    assert str(verdict.first) == "epoch 2, loss: recorded 2.0, rerun 2.0000000000000004"
     assert verdict.causes == ()
 
 
@@ -64,14 +64,14 @@ def test_another_kernel_is_close_within_the_tolerance_and_different_outside() ->
     assert (inside.word, inside.same) == ("CLOSE", True)
     assert inside.largest == Difference("epoch 1, loss", 2.0, 2.0 + LOSS_TOLERANCE)
     assert [str(cause) for cause in inside.causes] == [
-        "BLAS kernel: Haswell recorded, SkylakeX repeated"
+        "BLAS kernel: recorded Haswell, rerun SkylakeX"
     ]
     outside = judged(made(loss_1=2.0 + 2.5 * LOSS_TOLERANCE), KERNEL)
     assert (outside.word, outside.same) == ("DIFFERENT", False)
 
 
 @pytest.mark.parametrize(
-    ("repeated", "facts"),
+    ("rerun", "facts"),
     [
         (made(weights_2="v"), THREADS),  # never right, however small
         (made(weights_2="v"), SOURCE),
@@ -84,9 +84,9 @@ def test_another_kernel_is_close_within_the_tolerance_and_different_outside() ->
     ],
 )
 def test_what_no_other_processor_excuses_is_different(
-    repeated: dict[str, Any], facts: dict[str, Any]
+    rerun: dict[str, Any], facts: dict[str, Any]
 ) -> None:
-    assert judged(repeated, facts).word == "DIFFERENT"
+    assert judged(rerun, facts).word == "DIFFERENT"
 
 
 def test_only_weights_moved_on_another_processor_is_close() -> None:
@@ -110,18 +110,18 @@ def test_causes_come_in_the_order_of_their_likelihood() -> None:
         "settings": {"training.learning_rate": 0.2},
         "git": {"commit": "d"},
     }
-    kinds = [cause.kind for cause in explain(FACTS, facts)]
+    kinds = [cause.kind for cause in find_causes(FACTS, facts)]
     assert kinds == ["setting", "data", "data file", "source", "BLAS kernel"]
-    kinds = [cause.kind for cause in explain(FACTS, facts, at_first=True)]
+    kinds = [cause.kind for cause in find_causes(FACTS, facts, before_training=True)]
     assert kinds == ["setting", "source", "data", "data file", "BLAS kernel"]
 
 
 def test_the_same_images_in_another_packing_explain_nothing() -> None:
     facts = FACTS | {"data": FACTS["data"] | {"files": {"train.gz": "b" * 64}}}
-    assert list(explain(FACTS, facts)) == []
+    assert find_causes(FACTS, facts) == ()
 
 
 def test_what_the_record_lacks_is_named() -> None:
     facts = FACTS | {"settings": FACTS["settings"] | {"bits": "native"}}
-    (cause,) = explain(FACTS, facts)
-    assert str(cause) == "setting bits: nothing recorded, native repeated"
+    (cause,) = find_causes(FACTS, facts)
+    assert str(cause) == "setting bits: recorded nothing, rerun native"

@@ -19,7 +19,7 @@ from sgdprobe.config.validators import NJobs, Nullable, Number
 from sgdprobe.data import Dataset
 from sgdprobe.data.dataset import BUNDLED
 from sgdprobe.errors import UserError
-from sgdprobe.provenance.command import origin, provenance_tags
+from sgdprobe.provenance.command import command_provenance, provenance_tags
 from sgdprobe.provenance.compare import ACCURACY_TOLERANCE, LOSS_TOLERANCE, Difference, Verdict
 from sgdprobe.provenance.compare import compare as compared
 from sgdprobe.provenance.environment import pin_cpu_kernels
@@ -237,7 +237,7 @@ def _prepared(
     tags |= provenance_tags() | identity(settings, load_data(settings))
     tags["rerun_of"] = record.run_id
     name = f"rerun {record.run_id[:8]} {record.name}"
-    job = Job(settings, record.tags.get("recipe", ""), name, tags, origin())
+    job = Job(settings, record.tags.get("recipe", ""), name, tags, command_provenance())
     return tracking.open_experiment(how.uri, record.experiment), job
 
 

@@ -14,7 +14,7 @@ from sgdprobe.commands.progress import SweepProgress, result_table
 from sgdprobe.config.formatting import duration
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import StoreError, UserError
-from sgdprobe.provenance.command import origin, provenance_tags
+from sgdprobe.provenance.command import command_provenance, provenance_tags
 from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data
 from sgdprobe.run.job import Job, Outcome, identity
@@ -164,7 +164,9 @@ def _tasks(plan: Plan, stores: Mapping[str, "tracking.Store"]) -> list[Task]:
         store = stores.get(job.settings.tracking.experiment or job.recipe)
         if store is not None:
             tags = provenance_tags() | job.tags | identity(job.settings, load_data(job.settings))
-            tasks.append((Job(job.settings, job.recipe, job.name, tags, origin()), store))
+            tasks.append(
+                (Job(job.settings, job.recipe, job.name, tags, command_provenance()), store)
+            )
     return tasks
 
 

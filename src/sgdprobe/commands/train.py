@@ -10,7 +10,7 @@ from sgdprobe.config.compose import run_hydra
 from sgdprobe.config.formatting import duration, percent, run_name
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics
-from sgdprobe.provenance.command import origin, provenance_tags
+from sgdprobe.provenance.command import command_provenance, provenance_tags
 from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data, updates_and_epochs
 from sgdprobe.run.job import NO_RECIPE, Job, run
@@ -32,7 +32,7 @@ def train_command(settings: Settings, recipe: str | None, overridden: Sequence[s
     name = recipe or NO_RECIPE
     store = tracking.open_experiment(settings.tracking.uri, settings.tracking.experiment or name)
     tags = provenance_tags() | {"recipe": name, "seed": str(settings.seed)}
-    job = Job(settings, name, run_name(settings, overridden), tags, origin())
+    job = Job(settings, name, run_name(settings, overridden), tags, command_provenance())
 
     def finish(recorder: "tracking.RunRecorder", epochs: list[EpochMetrics]) -> None:
         losses = np.concatenate([metrics.losses for metrics in epochs])

@@ -1,1 +1,1 @@
-"""With what a number was computed: source, environment, command; and two records compared."""
+"""Provenance: with what a number was computed, and the comparison of two records."""

@@ -1,6 +1,6 @@
-"""Did a repeat come out the same? If not, where first, and what can explain it.
+"""Comparison of a rerun with its record: the first difference and its possible causes.
 
-Works on the plain dicts of provenance.json and numbers.json, and on nothing else.
+It works on the plain dicts of provenance.json and numbers.json only.
 """
 
 import math
@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# CLOSE is within these of the record, at every epoch: a share of the loss; images of 10,000.
+# CLOSE: at every epoch within these of the record, a share of the loss and an accuracy.
 LOSS_TOLERANCE = 0.01
 ACCURACY_TOLERANCE = 0.005
 
-# What can change a number, most likely first. The first five change what is computed, the others
-# only how it is rounded.
+# Entries of provenance.json that can change a number, most likely first.
 CAUSES = {
     "settings": "setting",
     "data.digest": "data",
@@ -34,9 +33,9 @@ CAUSES = {
     "packages": "package",
 }
 CHANGES_RESULT = {"setting", "data", "data file", "source", "random streams", "what training saw"}
-# Neither has a part in drawing the first weights.
+# They have no part in drawing the initial weights.
 NOT_IN_INITIALIZATION = {"data", "data file", "what training saw", "BLAS threads", "BLAS kernel"}
-# Other processors and libraries may round differently; another number of threads is a mistake.
+# They change no number. Another number of threads only rounds, but is a fault of the program.
 IGNORED = {"system", "package"}
 ROUNDING_ONLY = set(CAUSES.values()) - CHANGES_RESULT - IGNORED - {"BLAS threads"}
 
@@ -45,24 +44,16 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not the same: `what` is where to find it."""
+    """One value that is not the same; `what` names it, `kind` is its kind of cause."""
 
     what: str
     recorded: Any
-    repeated: Any
-
-    def __str__(self) -> str:
-        return f"{self.what}: {_shown(self.recorded)} recorded, {_shown(self.repeated)} repeated"
-
-
-@dataclass(frozen=True)
-class Cause(Difference):
-    """A difference between two runs' provenance; `kind` is one of CAUSES."""
-
+    rerun: Any
     kind: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {super().__str__()}" if self.what else self.kind + super().__str__()
+        name = f"{self.kind} {self.what}".strip()
+        return f"{name}: recorded {_format(self.recorded)}, rerun {_format(self.rerun)}"
 
 
 @dataclass(frozen=True)
@@ -73,48 +64,54 @@ class Verdict:
     compared: int
     first: Difference | None = None
     largest: Difference | None = None
-    causes: tuple[Cause, ...] = ()
+    causes: tuple[Difference, ...] = ()
 
     @property
     def same(self) -> bool:
-        """Whether the answer to "did it come out the same" is yes."""
+        """Return whether the rerun confirms the record."""
         return self.word != "DIFFERENT"
 
 
 def compare(
     recorded: Mapping[str, Any],
-    repeated: Mapping[str, Any],
-    recorded_from: Mapping[str, Any],
-    repeated_from: Mapping[str, Any],
+    rerun: Mapping[str, Any],
+    recorded_provenance: Mapping[str, Any],
+    rerun_provenance: Mapping[str, Any],
     ending: Difference,
     interrupted: bool = False,
 ) -> Verdict:
-    """Compare two runs' numbers; explain a difference by their provenance.
+    """Compare the numbers of two runs; find the causes of a difference in their provenance.
 
-    ending : how each ended. interrupted : the recorded run was stopped, so that it has no ending
-    to compare with, and no epochs after it.
+    ending : the ending of each run. interrupted : the recorded run was stopped, so its ending and
+    what would have followed are not compared.
     """
-    ours, theirs = dict(series(recorded)), dict(series(repeated))
-    ends = {} if interrupted else {ending.what: (ending.recorded, ending.repeated)}
-    names = [name for name in ours if not interrupted or ours[name] is not None]
-    names += [name for name in theirs if name not in ours and not interrupted]
-    pairs = {n: (ours.get(n, NOTHING), theirs.get(n, NOTHING)) for n in names} | ends
+    pairs = _pairs(dict(series(recorded)), dict(series(rerun)))
+    if interrupted:
+        pairs = {name: pair for name, pair in pairs.items() if pair[0] not in (None, NOTHING)}
+    else:
+        pairs[ending.what] = ending.recorded, ending.rerun
     unequal = {name: pair for name, pair in pairs.items() if not _same(*pair)}
     if not unequal:
         return Verdict("IDENTICAL", len(pairs))
     first = Difference(next(iter(unequal)), *next(iter(unequal.values())))
-    causes = tuple(explain(recorded_from, repeated_from, at_first="initial" in first.what))
+    before_training = "initial" in first.what
+    causes = find_causes(recorded_provenance, rerun_provenance, before_training=before_training)
     sizes = {name: _size(name, *pair) for name, pair in unequal.items()}
     worst = max(sizes, key=lambda name: sizes[name])
     kinds = {cause.kind for cause in causes}
-    excused = kinds & ROUNDING_ONLY and not kinds - ROUNDING_ONLY - IGNORED
-    word = "CLOSE" if excused and sizes[worst] <= 1 else "DIFFERENT"
+    rounding = kinds & ROUNDING_ONLY and not kinds - ROUNDING_ONLY - IGNORED
+    word = "CLOSE" if rounding and sizes[worst] <= 1 else "DIFFERENT"
     largest = Difference(worst, *unequal[worst]) if 0 < sizes[worst] < math.inf else None
     return Verdict(word, len(pairs), first, largest, causes)
 
 
+def _pairs(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Pair the values of the same name; NOTHING for a value that is missing."""
+    return {n: (ours.get(n, NOTHING), theirs.get(n, NOTHING)) for n in {**ours, **theirs}}
+
+
 def series(numbers: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """All numbers and hashes, by where they are, in the order in which they came to be."""
+    """Yield all numbers and hashes with their names, in the order of their computation."""
     yield "initial weights", numbers.get("initial_weights")
     for epoch in numbers["epochs"]:
         for name, value in epoch.items():
@@ -123,25 +120,25 @@ def series(numbers: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "final weights", numbers.get("final_weights")
 
 
-def explain(
-    recorded: Mapping[str, Any], repeated: Mapping[str, Any], *, at_first: bool = False
-) -> Iterator[Cause]:
-    """What differs in provenance and can change a number, most likely first.
+def find_causes(
+    recorded: Mapping[str, Any], rerun: Mapping[str, Any], *, before_training: bool = False
+) -> tuple[Difference, ...]:
+    """Return the differences in provenance that can change a number, most likely first.
 
-    at_first : the numbers differ before training, with which some causes have nothing to do.
+    before_training : the initial weights differ, in which some causes have no part.
     """
-    ours, theirs = dict(_flat(recorded)), dict(_flat(repeated))
-    paths = dict(CAUSES)
-    if ours.get("data.digest") == theirs.get("data.digest"):
-        del paths["data.files"]  # packed in another way
-    found = []
-    for path, kind in paths.items():
-        names = [name for name in {**ours, **theirs} if f"{name}.".startswith(f"{path}.")]
-        for name in names:
-            pair = ours.get(name, NOTHING), theirs.get(name, NOTHING)
-            if pair[0] != pair[1]:
-                found.append(Cause(name[len(path) + 1 :], *pair, kind=kind))
-    yield from sorted(found, key=lambda cause: at_first and cause.kind in NOT_IN_INITIALIZATION)
+    pairs = _pairs(dict(_flat(recorded)), dict(_flat(rerun)))
+    kinds = dict(CAUSES)
+    if "data.digest" in pairs and _same(*pairs["data.digest"]):
+        del kinds["data.files"]  # the same images, packed in another way
+    found = [
+        Difference(name[len(path) + 1 :], *pair, kind=kind)
+        for path, kind in kinds.items()
+        for name, pair in pairs.items()
+        if f"{name}.".startswith(f"{path}.") and pair[0] != pair[1]
+    ]
+    unlikely = NOT_IN_INITIALIZATION if before_training else set()
+    return tuple(sorted(found, key=lambda cause: cause.kind in unlikely))
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -152,28 +149,28 @@ def _flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{name}", value
 
 
-def _same(recorded: Any, repeated: Any) -> bool:
-    """Equal, to the last bit; undefined is the same as undefined."""
-    return bool(recorded == repeated) or (recorded != recorded and repeated != repeated)
+def _same(recorded: Any, rerun: Any) -> bool:
+    """Return whether two values are equal to the last bit; NaN equals NaN."""
+    return bool(recorded == rerun) or (recorded != recorded and rerun != rerun)
 
 
-def _size(name: str, recorded: Any, repeated: Any) -> float:
-    """A difference in tolerances: 0 where it says nothing, infinite where it can't be measured.
+def _size(name: str, recorded: Any, rerun: Any) -> float:
+    """Return a difference in tolerances; infinite where it cannot be measured.
 
-    A hash is either equal or not, and symptoms have no tolerance of their own.
+    0 for hashes and symptoms, which have no tolerance.
     """
     metric = name.rpartition(", ")[2]
     if metric in ("weights", "losses") or name.endswith("weights") or "symptom/" in metric:
-        return math.inf if NOTHING in (recorded, repeated) else 0.0
-    if not all(isinstance(value, float) for value in (recorded, repeated)):
+        return math.inf if NOTHING in (recorded, rerun) else 0.0
+    if not all(isinstance(value, float) for value in (recorded, rerun)):
         return math.inf
     if metric.endswith("accuracy"):
-        return float(abs(recorded - repeated) / ACCURACY_TOLERANCE)
-    return float(abs(recorded - repeated) / (LOSS_TOLERANCE * abs(recorded) or math.ulp(0.0)))
+        return float(abs(recorded - rerun) / ACCURACY_TOLERANCE)
+    return float(abs(recorded - rerun) / (LOSS_TOLERANCE * abs(recorded) or math.ulp(0.0)))
 
 
-def _shown(value: Any) -> str:
-    """A value in full; a hash by its beginning."""
+def _format(value: Any) -> str:
+    """Return a value in full, a hash by its first 12 digits."""
     if isinstance(value, list):
         return f"[{','.join(map(str, value))}]"
     is_hash = isinstance(value, str) and len(value) == 64

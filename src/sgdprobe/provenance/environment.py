@@ -1,4 +1,4 @@
-"""What computes: processor, libraries, and which of their kernels are in use."""
+"""Environment of a computation: processor, libraries, and the kernels in use."""
 
 import os
 import platform
@@ -13,19 +13,55 @@ from threadpoolctl import ThreadpoolController
 
 from sgdprobe.errors import UserError
 
+# The setting `bits`: environment variables that pin the kernels of each level, and the kernels
+# that are in use where the variables take effect: OpenBLAS's, and NumPy's SIMD levels.
+VARIABLES = {
+    "avx2": {
+        "OPENBLAS_CORETYPE": "Haswell",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    }
+}
+EXPECTED_KERNELS = {"avx2": ("Haswell", ["X86_V3"])}
+KERNEL_LEVELS = ("native", *VARIABLES)
+
+
+def pin_cpu_kernels(level: str) -> None:
+    """Continue with the kernels of this level, in this process or by re-executing the command.
+
+    Call it before anything is written or printed. Raises UserError where this machine lacks them.
+    """
+    variables = VARIABLES.get(level)
+    if variables is None:
+        return
+    if any(os.environ.get(name) != value for name, value in variables.items()):
+        os.environ.update(variables)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+    described = Environment().describe()
+    found = described["blas"]["kernel"], described["simd"]
+    if found != EXPECTED_KERNELS[level]:
+        raise UserError(
+            f"bits must be native on this machine; got {level}, which needs the kernels of "
+            f"OpenBLAS and NumPy {_format(EXPECTED_KERNELS[level])}; in use are {_format(found)}"
+        )
+
+
+def _format(kernel_and_simd: tuple[str, list[str]]) -> str:
+    kernel, simd = kernel_and_simd
+    return f"{kernel} and {' '.join(simd) or 'none'}"
+
 
 class Environment:
-    """The libraries loaded in this process; looking for them takes milliseconds, so do it once."""
+    """The libraries of this process; make it once, since the search takes milliseconds."""
 
     def __init__(self) -> None:
         self._pools = ThreadpoolController()
 
     def single_threaded_blas(self) -> Any:
-        """A context in which BLAS uses one thread: two add in another order."""
+        """Return a context in which BLAS uses one thread: two threads add in another order."""
         return self._pools.limit(limits=1, user_api="blas")
 
     def describe(self) -> dict[str, Any]:
-        """All that can change the last bits of a number, as it is at this moment."""
+        """Return all that can change the last bits of a number, as it is now."""
         return {
             "blas": self._blas(),
             "simd": np.show_config(mode="dicts")["SIMD Extensions"].get("found", []),
@@ -38,7 +74,7 @@ class Environment:
         }
 
     def _blas(self) -> dict[str, Any]:
-        """NumPy's own BLAS; another package may have loaded one too."""
+        """Describe NumPy's own BLAS; another package may have loaded a second one."""
         pools = [pool for pool in self._pools.info() if pool["user_api"] == "blas"]
         ours = [pool for pool in pools if "numpy" in pool["filepath"]] or pools
         first = ours[0] if ours else {}
@@ -52,7 +88,7 @@ class Environment:
 
 @cache
 def processor() -> str:
-    """The processor's model; the standard library knows only its architecture on Linux."""
+    """Return the processor's model; on Linux, platform.processor() knows its architecture only."""
     try:
         if sys.platform == "darwin":
             command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
@@ -61,45 +97,3 @@ def processor() -> str:
         return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
     except (OSError, subprocess.SubprocessError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-# The variables of each level, and what is in use where they are heeded.
-VARIABLES = {
-    "avx2": {
-        "OPENBLAS_CORETYPE": "Haswell",
-        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
-    }
-}
-
-
-EXPECTED_KERNELS = {"avx2": ("Haswell", ["X86_V3"])}
-
-
-KERNEL_LEVELS = ("native", *VARIABLES)
-
-
-def pin_cpu_kernels(level: str) -> None:
-    """Go on in a process where this level is in use: this one, or else this one started anew.
-
-    Call it before anything is written or said. Raises Refusal where the level can't be had.
-    """
-    variables = VARIABLES.get(level)
-    if variables is None:
-        return
-    if any(os.environ.get(name) != value for name, value in variables.items()):
-        os.environ.update(variables)
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
-    from sgdprobe.provenance.environment import Environment
-
-    facts = Environment().describe()
-    found = facts["blas"]["kernel"], facts["simd"]
-    if found != EXPECTED_KERNELS[level]:
-        raise UserError(
-            f"bits must be native on this machine; got {level}, which is OpenBLAS's kernel and "
-            f"NumPy's SIMD level {_said(EXPECTED_KERNELS[level])}, but in use are {_said(found)}"
-        )
-
-
-def _said(kernel_and_simd: tuple[str, list[str]]) -> str:
-    kernel, simd = kernel_and_simd
-    return f"{kernel} and {' '.join(simd) or 'none'}"

@@ -1,4 +1,4 @@
-"""Which process a run belongs to, in a form that survives the process."""
+"""Identity of the process that executes a run, valid after the process has ended."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ import psutil
 
 
 def process_tags() -> dict[str, str]:
-    """Host, process id and start time: a process id alone is given to another one day."""
+    """Return host, process id and start time: the system reuses a process id alone."""
     return {
         "host": socket.gethostname(),
         "pid": str(os.getpid()),
@@ -17,7 +17,10 @@ def process_tags() -> dict[str, str]:
 
 
 def process_is_gone(tags: Mapping[str, str]) -> bool:
-    """Whether the process with these tags ran here and is gone; False where that can't be known."""
+    """Return whether the process with these tags ran on this host and has ended.
+
+    False where that cannot be known.
+    """
     if tags.get("host") != socket.gethostname():
         return False
     try:

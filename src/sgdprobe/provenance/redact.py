@@ -1,13 +1,11 @@
-"""Credentials in addresses, left out of everything that is recorded or printed."""
+"""Removal of credentials from addresses in everything that is recorded or printed."""
 
 import re
 
 USER = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
-
-
 PASSWORD = re.compile(r"([?&]\w*(?:password|token|secret|key)=)[^&\s'\"]+", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
-    """The text without the credentials of the addresses in it."""
+    """Return the text with *** for the credentials of the addresses in it."""
     return PASSWORD.sub(r"\1***", USER.sub("***", text))
