@@ -135,7 +135,7 @@ def test_provenance_says_all_that_decides_the_numbers(
         assert facts["packages"]["mlflow"]
         for name in ("numpy", "python", "processor", "os", "libc", "simd", "lock"):
             assert name in facts
-        assert set(facts["source"]["files"]) >= {"nn/training.py", "data/idx.py", "assembly.py"}
+        assert set(facts["source"]["files"]) >= {"nn/training.py", "data/idx.py", "run/build.py"}
         numbers = json.loads((artifacts(run) / "numbers.json").read_text())
         assert len({e["weights"] for e in numbers["epochs"]} | {numbers["initial_weights"]}) > 3
         assert numbers["epochs"][-1]["loss"] == run.data.metrics["loss"]
@@ -234,7 +234,7 @@ def planted(
         [sys.executable, "-c", IN_COPIES],
         input="\n".join(map(json.dumps, lines)),
         cwd=elsewhere,
-        env=environment,
+        env=environment | PINNED,  # as the runs were recorded
         capture_output=True,
         text=True,
         timeout=300,
