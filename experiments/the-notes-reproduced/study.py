@@ -27,7 +27,7 @@ sys.path.insert(0, str(HERE.parents[1] / "src"))
 from sgdprobe import tracking  # noqa: E402
 from sgdprobe.commands.cli import Parser, exit_on_user_error, interruptible  # noqa: E402
 from sgdprobe.commands.sweep import run_sweep  # noqa: E402
-from sgdprobe.config.compose import composer  # noqa: E402
+from sgdprobe.config.compose import open_composer  # noqa: E402
 from sgdprobe.reports.plotting import BLACK, BLUE, ORANGE, despine  # noqa: E402
 from sgdprobe.study.design import Factorial  # noqa: E402
 from sgdprobe.study.results import load_results, load_series  # noqa: E402
@@ -91,9 +91,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 def design(given: argparse.Namespace) -> dict[str, Factorial]:
     """Return the seeds of every reading: a factorial without factors."""
     found = {}
-    with composer() as compose:
+    with open_composer() as composer:
         for reading in READINGS:
-            base, _ = compose.job([f"experiment={reading.recipe}", *reading.changes])
+            base = composer.compose([f"experiment={reading.recipe}", *reading.changes]).settings
             updates = reading.updates * given.updates // UPDATES
             changes = {"tracking.experiment": HERE.name, "training.iterations": updates}
             changes |= {"tracking.uri": given.uri} if given.uri else {}

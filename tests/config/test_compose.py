@@ -107,13 +107,12 @@ def test_recipe_is_the_program_it_is_named_after(recipe: str, differences: objec
 )
 def test_composed_once_is_what_hydra_composes_each_time(composer: Composer, words: str) -> None:
     overrides = shlex.split(words)
-    settings, _ = composer.job(overrides)
-    assert settings == by_hydra(overrides)
+    assert composer.compose(overrides).settings == by_hydra(overrides)
 
 
 def test_one_job_does_not_leak_into_the_next(composer: Composer) -> None:
-    first, recipe = composer.job(["experiment=notes", "init.scale=7", "network.hidden=[1]"])
-    second, _ = composer.job(["experiment=notes"])
+    first, recipe, _ = composer.compose(["experiment=notes", "init.scale=7", "network.hidden=[1]"])
+    second = composer.compose(["experiment=notes"]).settings
     assert recipe == "notes"
     assert first.init.scale == 7.0
     assert second == by_hydra(["experiment=notes"])
@@ -124,7 +123,7 @@ def test_jobs_that_share_their_keys_have_their_own_values(composer: Composer) ->
         ["experiment=notes", f"seed={seed}", f"network.hidden={hidden}"]
         for seed, hidden in ((1, "[50,100]"), (2, "[7]"), (3, "[]"), (1, "[50,100]"))
     ]
-    jobs = [composer.job(each)[0] for each in words]
+    jobs = [composer.compose(each).settings for each in words]
     assert [(job.seed, job.network.hidden) for job in jobs] == [
         (1, (50, 100)),
         (2, (7,)),
@@ -135,7 +134,7 @@ def test_jobs_that_share_their_keys_have_their_own_values(composer: Composer) ->
 
 
 def test_recipe_of_a_job(composer: Composer) -> None:
-    assert [composer.job(words)[1] for words in ([], ["experiment=book"])] == [None, "book"]
+    assert [composer.compose(words).recipe for words in ([], ["experiment=book"])] == [None, "book"]
 
 
 def test_known_recipes_are_those_of_a_single_run(composer: Composer) -> None:
@@ -186,4 +185,4 @@ def test_an_error_of_hydra_becomes_one_line() -> None:
 
 def test_a_choice_that_does_not_exist_is_refused_with_the_choices(composer: Composer) -> None:
     with pytest.raises(SettingsError, match="Available options in 'init': he lecun normal xavier"):
-        composer.job(["init=relu"])
+        composer.compose(["init=relu"])

@@ -75,7 +75,7 @@ class SgdprobeLauncher(Launcher):
         composer = Composer(
             self.hydra_context.config_loader, hydra.job.config_name, hydra.overrides.hydra
         )
-        jobs = [composer.job(overrides) for overrides in job_overrides]
+        jobs = [composer.compose(overrides)[:2] for overrides in job_overrides]
         plan = Plan.of(jobs, [word.partition("=")[0] for word in job_overrides[0]])
         from sgdprobe.commands.sweep import run_sweep  # imports joblib: after the checks
 

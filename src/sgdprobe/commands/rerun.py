@@ -14,7 +14,7 @@ from sgdprobe.commands.cli import STORE_HELP, Parser
 from sgdprobe.commands.console import RunProgress, plain_console, where_to_look
 from sgdprobe.commands.progress import SweepProgress
 from sgdprobe.config.formatting import duration, percent
-from sgdprobe.config.settings import Settings, SweepSettings, invalid_value
+from sgdprobe.config.settings import Settings, SweepSettings, check_value
 from sgdprobe.config.validators import NJobs, Nullable, Number
 from sgdprobe.data import Dataset
 from sgdprobe.data.dataset import BUNDLED
@@ -110,10 +110,7 @@ def rerun_run(word: str, how: RerunOptions) -> int:
 def rerun_sweep(word: str, sample: int | None, n_jobs: int, how: RerunOptions) -> int:
     """Repeat a sweep's runs, or `sample` of them drawn by chance, and show a table."""
     for option, value, check in (("--sample", sample, SAMPLE), ("--n-jobs", n_jobs, NJobs())):
-        try:
-            check(value)
-        except ValueError:
-            raise invalid_value(option, value, check.expects) from None
+        check_value(option, value, check)
     client = tracking.connect(how.uri)
     runs = tracking.find_sweep(client, word)
     sweep = runs[0].data.tags["sweep"]

@@ -1,1 +1,1 @@
-"""What to run: the settings, their checks, and Hydra, which composes them."""
+"""Configuration: settings, their validation, and Hydra, which composes them."""

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import hydra
 from hydra import initialize_config_dir
@@ -79,6 +79,14 @@ def recipe_of(node: Any) -> str | None:
     return None if choice is None else str(choice)
 
 
+class Composed(NamedTuple):
+    """The settings of a job, its recipe, and whether the recipe is a sweep."""
+
+    settings: Settings
+    recipe: str | None
+    is_sweep: bool
+
+
 class Composer:
     """Settings of many jobs, composed once for each set of keys.
 
@@ -98,25 +106,15 @@ class Composer:
         self._words = [word for word in words if not word.startswith("hydra.mode=")]
         self._bases: dict[tuple[str, ...], tuple[DictConfig, str | None, bool]] = {}
 
-    def job(self, overrides: Sequence[str]) -> tuple[Settings, str | None]:
-        """Return the settings under these overrides and the recipe. Raises SettingsError."""
-        settings, recipe, _ = self._compose(overrides)
-        return settings, recipe
-
-    def single(self, overrides: Sequence[str]) -> Settings | None:
-        """Return the settings under these overrides; None where the recipe is a sweep.
-
-        Raises SettingsError.
-        """
-        settings, _, is_sweep = self._compose(overrides)
-        return None if is_sweep else settings
-
     def recipes(self) -> dict[str, Settings]:
         """Return the settings of every recipe that is a single run, by name."""
-        found = {name: self.single([f"experiment={name}"]) for name in recipes()}
-        return {name: settings for name, settings in found.items() if settings is not None}
+        found = {name: self.compose([f"experiment={name}"]) for name in recipes()}
+        return {
+            name: composed.settings for name, composed in found.items() if not composed.is_sweep
+        }
 
-    def _compose(self, overrides: Sequence[str]) -> tuple[Settings, str | None, bool]:
+    def compose(self, overrides: Sequence[str]) -> Composed:
+        """Return the settings under these overrides. Raises SettingsError."""
         with errors_in_one_line():
             values = [parse_override(word) for word in overrides if _sets_a_value(word)]
             others = [word for word in overrides if not _sets_a_value(word)]
@@ -126,7 +124,7 @@ class Composer:
             config, recipe, is_sweep = self._bases[keys]
             for value in values:
                 OmegaConf.update(config, value.key_or_group, value.value(), merge=False)
-            return Settings.from_dict(_resolved(config)), recipe, is_sweep
+            return Composed(Settings.from_dict(_resolved(config)), recipe, is_sweep)
 
     def _base(self, words: Sequence[str]) -> tuple[DictConfig, str | None, bool]:
         words = [*self._words, *words]
@@ -142,12 +140,12 @@ def _sets_a_value(word: str) -> bool:
 
 def known_recipes() -> dict[str, Settings]:
     """Return the settings of every recipe that is a single run, by name."""
-    with composer() as compose:
-        return compose.recipes()
+    with open_composer() as composer:
+        return composer.recipes()
 
 
 @contextmanager
-def composer() -> Iterator[Composer]:
+def open_composer() -> Iterator[Composer]:
     """Give a composer outside of `hydra.main`."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         yield Composer(GlobalHydra.instance().config_loader())

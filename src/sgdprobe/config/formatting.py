@@ -1,4 +1,4 @@
-"""Run names: what varies first, short enough for MLflow's narrow column."""
+"""Text of values, numbers, durations and lists, and the names of runs."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,10 @@ if TYPE_CHECKING:
 
 
 def run_name(settings: "Settings", varied: Iterable[str]) -> str:
-    """For example "lr=0.1 scale=1 [50,100] seed=3": the varied settings in order, then the seed."""
+    """Return the varied settings in order and the seed: "lr=0.1 scale=1 [50,100] seed=3".
+
+    What varies comes first, since MLflow cuts names at about 22 characters.
+    """
     values = settings.flat()
     words = []
     for key in (key for key in varied if key in values):  # a varied group is not in them
@@ -20,7 +23,7 @@ def run_name(settings: "Settings", varied: Iterable[str]) -> str:
 
 
 def format_value(value: Any) -> str:
-    """A value as one would type it."""
+    """Return a value as it is typed on the command line."""
     if isinstance(value, list | tuple):
         return f"[{','.join(format_value(item) for item in value)}]"
     if value is None or isinstance(value, bool):
@@ -31,7 +34,7 @@ def format_value(value: Any) -> str:
 
 
 def repr_value(value: Any) -> str:
-    """A refused value: 1.0 and the text 1 must not look like an accepted 1."""
+    """Return a refused value: 1.0 and the text 1 must not look like an accepted 1."""
     if isinstance(value, list | tuple):
         return f"[{','.join(repr_value(item) for item in value)}]"
     if isinstance(value, float) or (isinstance(value, str) and not value.isidentifier()):
@@ -40,12 +43,12 @@ def repr_value(value: Any) -> str:
 
 
 def percent(share: float) -> str:
-    """0.7012 as "70.12 %"."""
+    """Return 0.7012 as "70.12 %"."""
     return f"{100 * share:.2f} %"
 
 
 def duration(seconds: float) -> str:
-    """Seconds in a unit that leaves a number to read: 4.2 s, 12:34, 1:02:03, 13.6 days."""
+    """Return seconds in a readable unit: 4.2 s, 12:34, 1:02:03, 13.6 days."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     if seconds >= 86400:
@@ -56,10 +59,10 @@ def duration(seconds: float) -> str:
 
 
 def listing(words: Sequence[str]) -> str:
-    """The words with commas and a last "and"."""
+    """Return the words with commas and a last "and"."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def counted(number: int, word: str) -> str:
-    """For example "1 run", "36 runs"."""
+    """Return a number and its noun: "1 run", "36 runs"."""
     return f"{number} {word}{'' if number == 1 else 's'}"

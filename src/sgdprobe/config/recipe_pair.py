@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sgdprobe.config.arguments import check_keys, check_recipe, parse_override, recipes
-from sgdprobe.config.compose import Composer, composer
+from sgdprobe.config.compose import Composer, open_composer
 from sgdprobe.config.settings import OPERATIONAL, Settings
 from sgdprobe.errors import SettingsError
 
@@ -24,11 +24,11 @@ class RecipePair:
 
 def compose_pairs(pairs: Sequence[RecipePair]) -> list[tuple[Settings, Settings]]:
     """Return for each pair the settings of baseline and target. Raises SettingsError."""
-    with composer() as compose:
-        return [_compose_pair(pair, compose) for pair in pairs]
+    with open_composer() as composer:
+        return [_compose_pair(pair, composer) for pair in pairs]
 
 
-def _compose_pair(pair: RecipePair, compose: Composer) -> tuple[Settings, Settings]:
+def _compose_pair(pair: RecipePair, composer: Composer) -> tuple[Settings, Settings]:
     for name in (pair.baseline, pair.target):
         check_recipe(name, recipes())
     check_keys([*pair.fixed, *pair.varied])
@@ -40,16 +40,16 @@ def _compose_pair(pair: RecipePair, compose: Composer) -> tuple[Settings, Settin
             raise SettingsError(f"--fix {word}: give one value, the same for both recipes")
     both = [_split(word) for word in pair.varied]
     return (
-        _single(compose, pair.baseline, [*pair.fixed, *(first for first, _ in both)]),
-        _single(compose, pair.target, [*pair.fixed, *(second for _, second in both)]),
+        _single(composer, pair.baseline, [*pair.fixed, *(first for first, _ in both)]),
+        _single(composer, pair.target, [*pair.fixed, *(second for _, second in both)]),
     )
 
 
-def _single(compose: Composer, name: str, words: Sequence[str]) -> Settings:
-    settings = compose.single([f"experiment={name}", *words])
-    if settings is None:
+def _single(composer: Composer, name: str, words: Sequence[str]) -> Settings:
+    composed = composer.compose([f"experiment={name}", *words])
+    if composed.is_sweep:
         raise SettingsError(f"{name}: this recipe is a sweep; choose a recipe of a single run")
-    return settings
+    return composed.settings
 
 
 def _split(word: str) -> tuple[str, str]:

@@ -1,14 +1,14 @@
-"""The settings of a run: their types, ranges and choices, and every refusal.
+"""Settings of a run: types, ranges, choices, and the errors for values outside of them.
 
-Hydra composes; what it composed is checked here, once, before anything is written.
+Hydra composes the values; they are checked here, once, before anything is written.
 """
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from sgdprobe.config.formatting import format_value, repr_value
@@ -68,10 +68,7 @@ class DataSettings:
 
     name: str = setting("mnist", NonEmptyStr("the data's name"), hashed=False, tunable=False)
     root: str | None = setting(
-        None,
-        Nullable(NonEmptyStr("a folder with the four IDX files")),
-        hashed=False,
-        tunable=False,
+        None, Nullable(NonEmptyStr("a folder with the four IDX files")), hashed=False, tunable=False
     )
     scale: str = _choice("unit", ("unit", "none", "standard"), label="pixels")
     validation: int = setting(0, Number(int, least=0), tunable=False)
@@ -144,33 +141,23 @@ class Settings:
     sweep: SweepSettings = field(default_factory=SweepSettings)
 
     @classmethod
-    def from_dict(cls, composed: Mapping[str, Any]) -> "Settings":
-        """Check nested dicts and return their settings. Raises SettingsError."""
-        settings: Settings = _checked(cls, composed, "")
-        _check_together(settings)
-        return settings
+    def from_dict(cls, nested: Mapping[str, Any]) -> "Settings":
+        """Check the values and return the settings; what is missing keeps its default.
+
+        nested : {"seed": 0, "init": {"scale": 0.1}, …}. Raises SettingsError.
+        """
+        return _checked(dict(_flatten(nested)))
 
     def flat(self) -> dict[str, Any]:
-        """{"seed": 0, "data.name": "mnist", …}, in the order of declaration."""
-        pairs: dict[str, Any] = {}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if dataclasses.is_dataclass(value):
-                pairs |= {f"{item.name}.{f.name}": getattr(value, f.name) for f in fields(value)}
-            else:
-                pairs[item.name] = value
-        return pairs
+        """Return {"seed": 0, "data.name": "mnist", …}, in the order of declaration."""
+        return {key: attrgetter(key)(self) for key in TRAITS}
 
     def replace(self, values: Mapping[str, Any]) -> "Settings":
         """Return the settings with other values, by full key; all are checked together.
 
         Raises SettingsError.
         """
-        nested: dict[str, Any] = {}
-        for key, value in {**self.flat(), **values}.items():
-            block, _, name = key.rpartition(".")
-            (nested.setdefault(block, {}) if block else nested)[name] = value
-        return Settings.from_dict(nested)
+        return _checked({**self.flat(), **values})
 
     @staticmethod
     def traits(key: str) -> Traits:
@@ -178,57 +165,48 @@ class Settings:
         return TRAITS[key]
 
     def hashed(self) -> dict[str, Any]:
-        """The flat settings that are in a run's key, because they can change its numbers."""
+        """Return the flat settings of a run's key: those that can change its numbers."""
         return {key: value for key, value in self.flat().items() if key not in EXCLUDED}
 
     @property
     def workload(self) -> str:
-        """What a run's time depends on: runs of one size take about as long."""
+        """Return a text that is the same for runs that take about the same time."""
         network, training = self.network, self.training
-        length = (
-            f"{training.epochs} epochs" if training.epochs else f"{training.iterations} updates"
-        )
+        epochs = training.epochs
+        length = f"{epochs} epochs" if epochs else f"{training.iterations} updates"
         return (
             f"{format_value(network.hidden)} {network.activation} {self.dtype}, {length} of "
             f"{training.batch_size} by {training.gradient}, on {self.data.root or self.data.name}"
         )
 
     def key(self, *hashes: str) -> str:
-        """The run's identity: its numbers and the hashes of its data and of its source."""
+        """Return a run's identity: a hash of hashed() and of the hashes of data and source."""
         text = json.dumps([self.hashed(), *hashes], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def invalid_value(key: str, value: Any, expects: str) -> SettingsError:
-    """The one sentence in which a value is refused."""
-    return SettingsError(f"{key} must be {expects}; got {repr_value(value)}")
-
-
-def unknown_setting(key: str, value: Any) -> SettingsError:
-    """No such setting; the choices are those of its block, or the blocks."""
-    block = key.rpartition(".")[0]
-    siblings = [other for other in Settings().flat() if other.rpartition(".")[0] == block]
-    choices = siblings if block and siblings else [item.name for item in fields(Settings)]
-    return SettingsError(
-        f"{key}={format_value(value)}: no such setting; there are {', '.join(choices)}"
-    )
-
-
-def _checked(block: type[Any], given: Any, prefix: str) -> Any:
-    """An instance of a block of settings, from a mapping; defaults where it is silent."""
-    if not isinstance(given, Mapping):
-        raise invalid_value(prefix.rstrip("."), given, "a block of settings")
-    names = {item.name for item in fields(block)}
-    values = {}
-    for name, value in given.items():
-        key = f"{prefix}{name}"
-        if name not in names:
-            raise unknown_setting(key, value)
-        if name in BLOCKS:
-            values[name] = _checked(BLOCKS[name], value, f"{key}.")
+def _flatten(nested: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in nested.items():
+        if name not in BLOCKS:
+            yield name, value
+        elif isinstance(value, Mapping):
+            yield from ((f"{name}.{key}", item) for key, item in value.items())
         else:
-            values[name] = check_value(key, value, TRAITS[key].check)
-    return block(**values)
+            raise invalid_value(name, value, "a block of settings")
+
+
+def _checked(flat: Mapping[str, Any]) -> Settings:
+    """Return the settings with these values, by full key. Raises SettingsError."""
+    blocks: dict[str, dict[str, Any]] = {name: {} for name in ("", *BLOCKS)}
+    for key, value in flat.items():
+        if key not in TRAITS:
+            raise unknown_setting(key, value)
+        block, _, name = key.rpartition(".")
+        blocks[block][name] = check_value(key, value, TRAITS[key].check)
+    made = {name: block(**blocks[name]) for name, block in BLOCKS.items()}
+    settings = Settings(**blocks[""], **made)
+    _check_together(settings)
+    return settings
 
 
 def check_value(key: str, value: Any, check: Validator) -> Any:
@@ -239,25 +217,40 @@ def check_value(key: str, value: Any, check: Validator) -> Any:
         raise invalid_value(key, value, check.expects) from None
 
 
-def _traits(block: type[Any], prefix: str = "") -> Iterator[tuple[str, Traits]]:
-    for item in fields(block):
-        if item.name in BLOCKS:
-            yield from _traits(BLOCKS[item.name], f"{item.name}.")
-        else:
-            traits: Traits = item.metadata["traits"]
-            yield f"{prefix}{item.name}", replace(traits, label=traits.label or item.name)
+def invalid_value(key: str, value: Any, expects: str) -> SettingsError:
+    """Return the error of a value that is not accepted."""
+    return SettingsError(f"{key} must be {expects}; got {repr_value(value)}")
+
+
+def unknown_setting(key: str, value: Any) -> SettingsError:
+    """Return the error of a setting that does not exist, with those of its block."""
+    block = key.rpartition(".")[0]
+    names = [other for other in TRAITS if block and other.startswith(f"{block}.")]
+    names = names or [item.name for item in fields(Settings)]
+    return SettingsError(
+        f"{key}={format_value(value)}: no such setting; there are {', '.join(names)}"
+    )
+
+
+def _traits() -> Iterator[tuple[str, Traits]]:
+    for item in fields(Settings):
+        block = BLOCKS.get(item.name)
+        for each in fields(block) if block else [item]:
+            traits: Traits = each.metadata["traits"]
+            key = f"{item.name}.{each.name}" if block else item.name
+            yield key, replace(traits, label=traits.label or each.name)
 
 
 BLOCKS: dict[str, Any] = {
     item.name: item.default_factory for item in fields(Settings) if not item.metadata
 }
-TRAITS = dict(_traits(Settings))
+TRAITS = dict(_traits())
 OPERATIONAL = frozenset(key for key, traits in TRAITS.items() if not traits.affects_results)
 EXCLUDED = frozenset(key for key, traits in TRAITS.items() if not traits.hashed)
 
 
 def _check_together(settings: Settings) -> None:
-    """Values that are fine alone and contradict each other."""
+    """Raise SettingsError for values that contradict each other."""
     training = settings.training
     if (training.iterations is None) == (training.epochs is None):
         raise SettingsError(
@@ -270,15 +263,10 @@ def _check_together(settings: Settings) -> None:
 
 
 def check_against_data(settings: Settings, examples: int) -> None:
-    """Neither the images held out nor a batch can be more than there are. Raises SettingsError."""
-    held_out = settings.data.validation
+    """Raise SettingsError if a batch, or the images held out, are more than the data has."""
+    held_out, size = settings.data.validation, settings.training.batch_size
+    of = "the number of training images"
     if held_out >= examples:
-        raise invalid_value(
-            "data.validation", held_out, f"less than {examples}, the number of training images"
-        )
-    if settings.training.batch_size > examples - held_out:
-        raise invalid_value(
-            "training.batch_size",
-            settings.training.batch_size,
-            f"at most {examples - held_out}, the number of training images",
-        )
+        raise invalid_value("data.validation", held_out, f"less than {examples}, {of}")
+    if size > examples - held_out:
+        raise invalid_value("training.batch_size", size, f"at most {examples - held_out}, {of}")
