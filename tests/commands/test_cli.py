@@ -150,7 +150,7 @@ def test_ctrl_c_is_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
         ("rerun", "--sweep s --sample x", "argument --sample: invalid int value: 'x'"),
         ("report", "--sutdy x", "unrecognized arguments: --sutdy"),
         ("report", "--study", "argument --study: expected one argument"),
-        ("explain", "notes", "the following arguments are required: second"),
+        ("explain", "notes", "the following arguments are required: target"),
         ("explain", "notes book --fx dtype=float32", "unrecognized arguments: --fx dtype=float32"),
         ("train", "--sed=1", "--sed: no such option"),
     ],
