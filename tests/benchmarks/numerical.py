@@ -11,7 +11,6 @@ import argparse
 import runpy
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +24,8 @@ from timings import Spread, alternate, console, ratios, write_csv, write_json
 
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset, load
-from sgdprobe.nn import numerical_gradient
-from sgdprobe.nn.training import _run_updates
+from sgdprobe.nn import SGD, numerical_gradient
+from sgdprobe.nn.training import run_updates
 from sgdprobe.run.build import build_network, initial_params, random_streams, splits
 
 LITERAL: Any = runpy.run_path(str(ROOT / "tests/oracle.py"))  # tests/ is not on a script's path
@@ -115,7 +114,7 @@ def backprop(data: Dataset, updates: int) -> dict[str, Any]:
     masks = streams["batches"].integers(0, len(examples), size, dtype=np.intp)
     rate = NOTES.training.learning_rate
     started = time.perf_counter()
-    deque(_run_updates(network, examples, masks, rate, "backprop"), maxlen=0)
+    run_updates(network, map(examples.batch, masks), SGD(rate), [])
     update = (time.perf_counter() - started) / updates
     return {
         "gradient": "sgdprobe, backprop",

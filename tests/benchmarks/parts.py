@@ -24,10 +24,10 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 from timings import Spread, console, write_csv, write_json
 
-from sgdprobe.nn import Examples, Network
+from sgdprobe.nn import SGD, Examples, Network
 from sgdprobe.nn.functions import Array
 from sgdprobe.nn.layers import Activation, Affine, Layer, PixelAffine
-from sgdprobe.nn.training import _run_updates
+from sgdprobe.nn.training import run_updates
 from sgdprobe.run.build import build_network, splits
 
 Parts = dict[str, list[float]]
@@ -112,18 +112,18 @@ def backward(layer: Layer, dout: Array, clock: Clock) -> Array:
 def step_by_step(network: Network, examples: Examples, masks: Indices) -> dict[str, float]:
     """Seconds by part of one update for each mask, summed. Changes the network as training does."""
     layers, last = network.layers(BATCH_SIZE)
-    clock = Clock.calibrated()
+    clock, optimizer = Clock.calibrated(), SGD(LEARNING_RATE)
     for mask in masks:
         x, t = examples.batch(mask)
         clock.read(BATCH)
         for layer in layers:
             x = forward(layer, x, clock)
-        last.forward(x, t, LEARNING_RATE)
+        last.forward(x, t)
         dout = last.backward()
         clock.read(OUTPUT)
         for layer in reversed(layers):
             dout = backward(layer, dout, clock)
-        network.theta -= network.grad
+        optimizer.step(network)
         clock.read(WEIGHTS)
     return clock.spent
 
@@ -139,8 +139,7 @@ def measured(turns: int, updates: int) -> Parts:
         masks = rng.integers(0, len(examples), (updates, BATCH_SIZE), dtype=np.intp)
         spent = step_by_step(apart, examples, masks)
         started = time.perf_counter()
-        for _ in _run_updates(whole, examples, masks, LEARNING_RATE, "backprop"):
-            pass
+        run_updates(whole, map(examples.batch, masks), SGD(LEARNING_RATE), [])
         seconds = time.perf_counter() - started
         if not np.array_equal(apart.theta, whole.theta):
             raise AssertionError("the steps are not those of the training loop any more")

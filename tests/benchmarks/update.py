@@ -11,7 +11,6 @@ import argparse
 import sys
 import time
 import tracemalloc
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -29,9 +28,9 @@ from threadpoolctl import threadpool_limits
 from timings import Spread, alternate, console, ratios, write_csv, write_json
 
 from sgdprobe.data import Dataset, load
-from sgdprobe.nn import Examples, Network, accuracy, draw_params, symptoms
+from sgdprobe.nn import SGD, Examples, Network, accuracy, draw_params, symptoms
 from sgdprobe.nn.examples import CHUNK
-from sgdprobe.nn.training import _run_updates
+from sgdprobe.nn.training import run_updates
 from sgdprobe.run.build import splits
 
 HIDDEN = ((50, 100), (50,), (300, 100))
@@ -88,7 +87,7 @@ def cases(quick: bool) -> list[Case]:
 
 def descend(network: Network, examples: Examples, masks: Indices) -> None:
     """sgdprobe's own loop, its losses dropped. A small step: no case may diverge."""
-    deque(_run_updates(network, examples, masks, LEARNING_RATE / 10, "backprop"), maxlen=0)
+    run_updates(network, map(examples.batch, masks), SGD(LEARNING_RATE / 10), [])
 
 
 def against_products(case: Case, data: Dataset, blocks: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import oracle
 import pytest
 
 from sgdprobe.data import Dataset, load
-from sgdprobe.nn import Examples, Network, accuracy, draw_params, train
+from sgdprobe.nn import SGD, Examples, Network, accuracy, draw_params, train
 from sgdprobe.nn.functions import Array, Labels
 
 # Those of the notes' program.
@@ -72,7 +72,7 @@ def test_five_updates_of_every_weight(gradient: str, tolerance: float) -> None:
         data,
         data,
         np.random.default_rng(2),
-        learning_rate=RATE,
+        SGD(RATE),
         batch_size=10,
         updates=5,
         gradient=gradient,
@@ -107,7 +107,7 @@ def test_losses_and_gradients_of_the_notes_network_on_raw_pixels(mnist: Dataset)
     for _ in range(3):
         mask = draws.choice(60_000, 100)
         x, t = mnist.train_images[mask].astype(np.float64), mnist.train_labels[mask].astype(np.intp)
-        loss, _ = ours.gradient(x, t)
+        loss = ours.gradient(x, t)
         one_hot = np.eye(10, dtype=int)[t]
         assert loss == pytest.approx(theirs.loss(x, one_hot), rel=1e-9)
         check_some_derivatives(ours.grads, theirs, x, one_hot)

@@ -12,11 +12,14 @@ import pytest
 
 from sgdprobe.nn import (
     GRADIENTS,
+    OPTIMIZERS,
     SAMPLINGS,
+    SGD,
     DivergedError,
     EpochMetrics,
     Examples,
     Network,
+    Optimizer,
     TrainingState,
     accuracy,
     draw_params,
@@ -41,7 +44,8 @@ def network(dtype: str = "float64", **kwargs: Any) -> Network:
 
 def epochs(model: Network, data: Examples, updates: int, **kwargs: Any) -> Iterator[EpochMetrics]:
     """Train with batches of 4 at learning rate 0.5, where nothing else is said."""
-    settings: dict[str, Any] = {"test": data, "learning_rate": 0.5, "batch_size": 4} | kwargs
+    optimizer = SGD(kwargs.pop("learning_rate", 0.5))
+    settings: dict[str, Any] = {"test": data, "optimizer": optimizer, "batch_size": 4} | kwargs
     return train(model, data, rng=np.random.default_rng(2), updates=updates, **settings)
 
 
@@ -243,16 +247,22 @@ def test_the_float_type_is_kept(dtype: str, gradient: str) -> None:
 
 @pytest.mark.parametrize("sampling", sorted(SAMPLINGS))
 @pytest.mark.parametrize("stop", [1, 10, 13, 25])
-def test_a_resumed_run_goes_on_to_the_same_bits(stop: int, sampling: str) -> None:
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_a_resumed_run_goes_on_to_the_same_bits(name: str, stop: int, sampling: str) -> None:
     whole, kept = network(), list[TrainingState]()
+
+    def optimizer() -> Optimizer:
+        return OPTIMIZERS[name](0.02, weight_decay=0.01)
 
     def keep(here: TrainingState) -> None:
         kept.append(copy.deepcopy(here))
 
-    metrics = run(whole, examples(), 25, sampling=sampling, on_update=keep)
+    metrics = run(whole, examples(), 25, optimizer=optimizer(), sampling=sampling, on_update=keep)
     assert [here.updates for here in kept] == list(range(1, 26))
     resumed = network()
-    rest = run(resumed, examples(), 25, sampling=sampling, start=kept[stop - 1])
+    rest = run(
+        resumed, examples(), 25, optimizer=optimizer(), sampling=sampling, start=kept[stop - 1]
+    )
     assert rest == metrics[-len(rest) :]
     assert resumed.theta.tobytes() == whole.theta.tobytes()
 
@@ -289,16 +299,17 @@ def test_infinite_weights_after_the_last_update_are_divergence_too() -> None:
         run(network("float32"), examples(dtype="float32"), updates=1, learning_rate=1e300)
 
 
-def test_an_update_allocates_no_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_an_update_allocates_no_arrays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # One more way to the gradient, which notes the most memory taken since it was last asked.
     peaks: list[int] = []
 
-    def watched(network: Network, x: Array, t: Labels, times: float) -> tuple[float, Array]:
+    def watched(network: Network, x: Array, t: Labels) -> float:
         now, peak = tracemalloc.get_traced_memory()
         peaks.append(peak - before[-1])
         before.append(now)
         tracemalloc.reset_peak()
-        return network.backprop(x, t, times)
+        return network.gradient(x, t)
 
     monkeypatch.setitem(GRADIENTS, "watched", watched)
     rng = np.random.default_rng(0)
@@ -308,7 +319,8 @@ def test_an_update_allocates_no_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         before = [tracemalloc.get_traced_memory()[0]]
         model = Network(params, factor=1 / 255)
-        run(model, data, updates=10, batch_size=100, gradient="watched")
+        optimizer = OPTIMIZERS[name](0.01, weight_decay=0.01)
+        run(model, data, updates=10, batch_size=100, gradient="watched", optimizer=optimizer)
     finally:
         tracemalloc.stop()
     # NumPy adds a bias to every row through a buffer of its own, of up to 8,192 numbers. Beyond

@@ -5,10 +5,11 @@ import pytest
 
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
-from sgdprobe.nn import Network, train
+from sgdprobe.nn import SGD, AdaGrad, Adam, Momentum, Network, Optimizer, train
 from sgdprobe.nn.functions import Array
 from sgdprobe.run.build import (
     build_network,
+    build_optimizer,
     initial_params,
     params_in_pixel_order,
     random_streams,
@@ -75,21 +76,43 @@ def test_training_is_that_of_a_plain_loop_on_all_pixels_scaled(scale: str, data:
     first = initial_params(chosen, data, random_streams(0)["weights"])
     network, rng = build_network(chosen, data, first), random_streams(0)["batches"]
     examples = splits(chosen, data).train
-    rate = {"learning_rate": 0.1, "batch_size": 2, "updates": 5}
-    metrics = list(train(network, examples, examples, rng, **rate))  # type: ignore[arg-type]
+    metrics = list(
+        train(network, examples, examples, rng, build_optimizer(chosen), batch_size=2, updates=5)
+    )
 
     plain, rng, losses = Network(first), random_streams(0)["batches"], []
     for mask in rng.integers(0, 4, (2, 2)), rng.integers(0, 4, (2, 2)), rng.integers(0, 4, (1, 2)):
         for indices in mask:
-            loss, grad = plain.gradient(scaled(scale)[indices], data.train_labels[indices])
-            plain.theta -= 0.1 * grad
-            losses.append(loss)
+            losses.append(plain.gradient(scaled(scale)[indices], data.train_labels[indices]))
+            plain.theta -= 0.1 * plain.grad
     assert [loss for m in metrics for loss in m.losses] == pytest.approx(losses, rel=1e-12)
     ours = params_in_pixel_order(data, network)
     for name, values in plain.params.items():
         np.testing.assert_allclose(ours[name], values, rtol=1e-11, err_msg=name)
     if scale != "standard":
         np.testing.assert_array_equal(ours["W1"][[1, 3]], first["W1"][[1, 3]])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sgd", SGD(0.3, weight_decay=0.01)),
+        ("momentum", Momentum(0.3, weight_decay=0.01, momentum=0.5)),
+        ("adagrad", AdaGrad(0.3, weight_decay=0.01)),
+        ("adam", Adam(0.3, weight_decay=0.01, beta1=0.6, beta2=0.7)),
+    ],
+)
+def test_an_optimizer_takes_its_own_settings(name: str, expected: Optimizer) -> None:
+    training = {
+        "optimizer": name,
+        "learning_rate": 0.3,
+        "weight_decay": 0.01,
+        "momentum": 0.5,
+        "beta1": 0.6,
+        "beta2": 0.7,
+    }
+    optimizer = build_optimizer(Settings.from_dict({"training": training}))
+    assert repr(optimizer) == repr(expected)
 
 
 def test_what_is_held_out_is_the_end_of_the_training_images(data: Dataset) -> None:

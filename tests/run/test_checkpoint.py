@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from sgdprobe.nn import EpochMetrics, Examples, Network, TrainingState, draw_params, train
+from sgdprobe.nn import (
+    OPTIMIZERS,
+    EpochMetrics,
+    Examples,
+    Network,
+    Optimizer,
+    TrainingState,
+    draw_params,
+    train,
+)
 from sgdprobe.run.checkpoint import Checkpoint, CheckpointWriter, restore, save
 
 if TYPE_CHECKING:
@@ -22,6 +31,7 @@ UPDATES = 10
 
 def begin(
     sampling: str,
+    optimizer: Optimizer,
     start: TrainingState | None = None,
     on_update: Callable[[TrainingState], None] = lambda _: None,
 ) -> tuple[Network, Iterator[EpochMetrics]]:
@@ -35,7 +45,7 @@ def begin(
         examples,
         examples,
         np.random.default_rng(1),
-        learning_rate=0.5,
+        optimizer,
         batch_size=16,
         updates=UPDATES,
         sampling=sampling,
@@ -50,10 +60,14 @@ class Killed(Exception):  # noqa: N818 (it stands for a signal)
 
 @pytest.mark.parametrize("sampling", ["with_replacement", "permutation"])
 @pytest.mark.parametrize("at", [1, 3, 4, 5, 9])
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_a_run_goes_on_from_any_update_with_the_same_bits(
-    sampling: str, at: int, tmp_path: Path
+    name: str, sampling: str, at: int, tmp_path: Path
 ) -> None:
-    whole, epochs = begin(sampling)
+    def optimizer() -> Optimizer:
+        return OPTIMIZERS[name](0.05, weight_decay=0.01)
+
+    whole, epochs = begin(sampling, optimizer())
     expected = list(epochs)
     file = tmp_path / "standing"
     seen: list[EpochMetrics] = []
@@ -64,13 +78,13 @@ def test_a_run_goes_on_from_any_update_with_the_same_bits(
         if checkpoint.updates == at:
             raise Killed
 
-    _, epochs = begin(sampling, on_update=kill)
+    _, epochs = begin(sampling, optimizer(), on_update=kill)
     with pytest.raises(Killed):
         seen.extend(epochs)
     standing = restore(file)
     assert standing is not None
     assert standing.state.updates == at
-    resumed, rest = begin(sampling, start=standing.state)
+    resumed, rest = begin(sampling, optimizer(), start=standing.state)
     found = standing.epochs + list(rest)
     assert found == expected
     assert [m.losses.tolist() for m in found] == [m.losses.tolist() for m in expected]

@@ -23,7 +23,15 @@ from sgdprobe.config.validators import (
     Validator,
 )
 from sgdprobe.errors import SettingsError
-from sgdprobe.nn import ACTIVATIONS, GRADIENTS, INITIALIZERS, LOSSES, SAMPLINGS, SOFTMAX_AXIS
+from sgdprobe.nn import (
+    ACTIVATIONS,
+    GRADIENTS,
+    INITIALIZERS,
+    LOSSES,
+    OPTIMIZERS,
+    SAMPLINGS,
+    SOFTMAX_AXIS,
+)
 from sgdprobe.provenance.environment import KERNEL_LEVELS
 
 
@@ -68,7 +76,10 @@ class DataSettings:
 
     name: str = setting("mnist", NonEmptyStr("the data's name"), hashed=False, tunable=False)
     root: str | None = setting(
-        None, Nullable(NonEmptyStr("a folder with the four IDX files")), hashed=False, tunable=False
+        None,
+        Nullable(NonEmptyStr("a folder with the four IDX files, or a .npz file")),
+        hashed=False,
+        tunable=False,
     )
     scale: str = _choice("unit", ("unit", "none", "standard"), label="pixels")
     validation: int = setting(0, Number(int, least=0), tunable=False)
@@ -102,6 +113,11 @@ class TrainingSettings:
     epochs: int | None = setting(None, Nullable(Number(int, least=1)))
     sampling: str = _choice("with_replacement", SAMPLINGS)
     gradient: str = _choice("backprop", GRADIENTS)
+    optimizer: str = _choice("sgd", OPTIMIZERS, bare=True)
+    momentum: float = setting(0.9, Number(float, least=0, below=1))
+    beta1: float = setting(0.9, Number(float, least=0, below=1))
+    beta2: float = setting(0.999, Number(float, least=0, below=1))
+    weight_decay: float = setting(0.0, Number(float, least=0))
 
 
 @dataclass(frozen=True)

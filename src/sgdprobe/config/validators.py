@@ -28,13 +28,14 @@ class Number:
     kind: type[int] | type[float]
     least: float | None = None
     above: float | None = None
+    below: float | None = None
 
     @property
     def expects(self) -> str:
         noun = "an integer" if self.kind is int else "a finite number"
-        if self.above is not None:
-            return f"{noun} above {self.above:g}"
-        return noun if self.least is None else f"{noun} of at least {self.least:g}"
+        limits = {"above": self.above, "of at least": self.least, "below": self.below}
+        given = [f"{word} {limit:g}" for word, limit in limits.items() if limit is not None]
+        return " ".join([noun, " and ".join(given)]).rstrip()
 
     def __call__(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | self.kind):
@@ -48,6 +49,8 @@ class Number:
             self.least is not None and number < self.least
         )
         if infinite or too_low:
+            raise ValueError
+        if self.below is not None and number >= self.below:
             raise ValueError
         return number
 

@@ -17,6 +17,7 @@ from sgdprobe.nn.functions import (
 from sgdprobe.nn.initializers import INITIALIZERS, draw_params
 from sgdprobe.nn.network import Network
 from sgdprobe.nn.numerical import GRADIENTS, gradient_descent, numerical_diff, numerical_gradient
+from sgdprobe.nn.optimizer import OPTIMIZERS, SGD, AdaGrad, Adam, Momentum, Optimizer
 from sgdprobe.nn.symptoms import symptoms
 from sgdprobe.nn.training import DivergedError, EpochMetrics, TrainingState, accuracy, train
 
@@ -25,12 +26,18 @@ __all__ = [
     "GRADIENTS",
     "INITIALIZERS",
     "LOSSES",
+    "OPTIMIZERS",
     "SAMPLINGS",
+    "SGD",
     "SOFTMAX_AXIS",
+    "AdaGrad",
+    "Adam",
     "DivergedError",
     "EpochMetrics",
     "Examples",
+    "Momentum",
     "Network",
+    "Optimizer",
     "TrainingState",
     "accuracy",
     "cross_entropy_error",

@@ -164,8 +164,8 @@ def mean_squared_error(y: Array, t: Array | Labels) -> float:
 # rows of classes, which is how a network of several layers has them in memory.
 
 
-def cross_entropy_backward(y: Array, t: Labels, over: str, scale: float, out: Array) -> float:
-    """cross_entropy_error, and into `out` scale · dL/da; integer labels; `out` : (n, c), not `y`.
+def cross_entropy_backward(y: Array, t: Labels, over: str, out: Array) -> float:
+    """cross_entropy_error, and into `out` dL/da; integer labels; `out` : (n, c), not `y`.
 
     g is zero except at the true class, where g y = -w with w = y / (y + 1e-7) / n. Without the
     1e-7 this is the book's (y - t) / n; with it, a sample whose true class has y << 1e-7 stops
@@ -179,7 +179,7 @@ def cross_entropy_backward(y: Array, t: Labels, over: str, scale: float, out: Ar
     picked = y.take(true_class)
     guarded = picked + LOG_EPSILON
     w = picked / guarded
-    w *= scale / n
+    w *= 1 / n
     share = w if over == "sample" else np.add.reduce(w)
     np.multiply(y, share, out)
     picked *= share
@@ -188,14 +188,14 @@ def cross_entropy_backward(y: Array, t: Labels, over: str, scale: float, out: Ar
     return -float(np.add.reduce(np.log(guarded, guarded))) / n
 
 
-def mean_squared_backward(y: Array, t: Labels, over: str, scale: float, out: Array) -> float:
-    """mean_squared_error, and into `out` scale · dL/da; integer labels; `out` : (n, c), not `y`."""
+def mean_squared_backward(y: Array, t: Labels, over: str, out: Array) -> float:
+    """mean_squared_error, and into `out` dL/da; integer labels; `out` : (n, c), not `y`."""
     n = len(y)
     y, out = y.T, out.T
     np.copyto(out, y)
     out[t, np.arange(n)] -= 1.0
     loss = float(0.5 * np.sum(out * out) / n)
-    out *= scale / n
+    out *= 1 / n
     out -= np.add.reduce(out * y, SOFTMAX_AXIS[over])
     out *= y
     return loss
@@ -206,7 +206,7 @@ class LossFunction:
     """A loss of (y, t), and the same loss with its derivative with respect to the scores."""
 
     function: Callable[[Array, Labels], float]
-    backward: Callable[[Array, Labels, str, float, Array], float]
+    backward: Callable[[Array, Labels, str, Array], float]
 
 
 LOSSES = {

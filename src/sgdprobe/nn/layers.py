@@ -150,13 +150,13 @@ class SoftmaxWithLoss:
         self.over = over
         self.dx: Array = np.empty_like(like)
 
-    def forward(self, a: Array, t: Labels, scale: float = 1.0) -> float:
+    def forward(self, a: Array, t: Labels) -> float:
         """Return the loss of scores a : (n, classes), overwritten, and labels t : (n,) integers.
 
-        The derivative, times `scale`, is computed here too, from what the loss has at hand.
+        The derivative is computed here too, from what the loss has at hand.
         """
         y = softmax(a, self.over, a)
-        return self.loss_function.backward(y, t, self.over, scale, self.dx)
+        return self.loss_function.backward(y, t, self.over, self.dx)
 
     def backward(self) -> Array:
         """Return the loss's derivative by the scores : (n, classes)."""

@@ -93,39 +93,36 @@ class Network:
         ]
 
     def scores(self, x: Array) -> Array:
-        """What goes into the softmax, a : (n, classes). Overwritten by the next pass over n."""
-        # Meant for exp, which overflows where a sigmoid is 0, as it should be.
+        """Return the input of the softmax, a : (n, classes); overwritten by the next pass over n.
+
+        x : (n, pixels) float.
+        """
+        # exp overflows where a sigmoid is 0, as it should be.
         with np.errstate(over="ignore"):
-            return self._scores(x)
+            for layer in self.layers(len(x)).up_to_scores:
+                x = layer.forward(x)
+        return x
 
     def forward(self, x: Array) -> Array:
-        """Y : (n, classes), after the softmax. Overwritten by the next pass over n."""
+        """Return y : (n, classes), after the softmax; overwritten by the next pass over n."""
         a = self.scores(x)
         return softmax(a, self.softmax_over, a)
 
     def loss(self, x: Array, t: Labels) -> float:
-        """The loss on a batch, as training sees it."""
+        """Return the loss of a batch. t : (n,) integer labels, or (n, classes) one-hot."""
         return self.loss_function.function(self.forward(x), t)
 
-    def gradient(self, x: Array, t: Labels) -> tuple[float, Array]:
-        """The loss on a batch and its derivative by every weight, `grad`.
+    def gradient(self, x: Array, t: Labels) -> float:
+        """Return the loss of a batch and write its derivative by every weight into `grad`.
 
-        x : (n, pixels); t : (n,) integer labels. `grad` is overwritten by the next call.
-        """
-        with np.errstate(over="ignore"):
-            return self.backprop(x, t)
-
-    def backprop(self, x: Array, t: Labels, scale: float = 1.0) -> tuple[float, Array]:
-        """The loss and `scale` its gradient; as `gradient`, but NumPy may report overflow.
-
-        To multiply costs least where the derivative begins, at the scores: what follows is linear.
+        x : (n, pixels) float; t : (n,) integer labels, 0 … classes - 1.
         """
         layers, last = self.layers(len(x))
-        loss = last.forward(self._scores(x), t, scale)
+        loss = last.forward(self.scores(x), t)
         dout = last.backward()
         for layer in reversed(layers):
             dout = layer.backward(dout)
-        return loss, self.grad
+        return loss
 
     def accuracy(self, x: Array, t: Labels) -> float:
         """Share of the examples whose largest score is the true class, 0 … 1.
@@ -133,8 +130,3 @@ class Network:
         The largest score is the largest y too: both softmaxes keep the order within a row.
         """
         return float(np.mean(self.scores(x).argmax(axis=1) == t))
-
-    def _scores(self, x: Array) -> Array:
-        for layer in self.layers(len(x)).up_to_scores:
-            x = layer.forward(x)
-        return x

@@ -1,26 +1,53 @@
-"""Mini-batch stochastic gradient descent."""
+"""The training loop, and what it yields each epoch."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from sgdprobe.nn.batches import SAMPLINGS, BatchIndices, updates_per_epoch
+from sgdprobe.nn.batches import SAMPLINGS, updates_per_epoch
 from sgdprobe.nn.examples import Examples
-from sgdprobe.nn.functions import Array
+from sgdprobe.nn.functions import Array, Labels
 from sgdprobe.nn.network import Network
 from sgdprobe.nn.numerical import GRADIENTS
+from sgdprobe.nn.optimizer import Optimizer
 from sgdprobe.nn.symptoms import symptoms
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a run that diverges overflows; its loss shows it
+def run_updates(
+    network: Network,
+    batches: Iterable[tuple[Array, Labels]],
+    optimizer: Optimizer,
+    losses: list[float],
+    *,
+    gradient: str = "backprop",
+    on_update: Callable[[], None] = lambda: None,
+) -> None:
+    """Make one update for each batch and append its loss; stop at a loss that is NaN or infinite.
+
+    batches : pairs of x : (n, pixels) float and t : (n,) integer labels.
+    """
+    gradient_of = GRADIENTS[gradient]
+    for x, t in batches:
+        loss = gradient_of(network, x, t)  # writes network.grad
+        optimizer.step(network)  # SGD: theta -= learning_rate * grad
+        losses.append(loss)
+        on_update()
+        if not math.isfinite(loss):
+            return
 
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """What one epoch did; accuracies 0 … 1 after its last update, on all examples.
+    """Results of one epoch. Accuracies 0 … 1 are over all examples, after its last update.
 
-    `loss` is the mean of `losses`, the loss at each update of the epoch, before that update.
-    `updates` counts from the start of training. `weights` is there for whoever hashes them.
+    updates : number since the start of training. losses : (updates of the epoch,) the loss of each
+    batch, before the update that it leads to; `loss` is their mean. weights : their hash, if the
+    caller adds it.
     """
 
     epoch: int
@@ -39,7 +66,7 @@ class TrainingState:
     """All that is needed to resume training after some update.
 
     updates_before : number of updates before this epoch. losses : those of the epoch so far.
-    rng_state : state before the epoch's draw.
+    rng_state : state before the epoch's draw. optimizer : the arrays that the optimizer keeps.
     """
 
     epoch: int
@@ -47,15 +74,16 @@ class TrainingState:
     losses: list[float]
     rng_state: Mapping[str, Any]
     theta: Array
+    optimizer: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def updates(self) -> int:
-        """Updates made since the start of training."""
+        """Number of updates since the start of training."""
         return self.updates_before + len(self.losses)
 
 
 class DivergedError(ArithmeticError):
-    """The loss or the weights are no numbers any more: nothing after this can be learned."""
+    """The loss or a weight is NaN or infinite: nothing can be learned any more."""
 
 
 def train(
@@ -63,8 +91,8 @@ def train(
     examples: Examples,
     test: Examples,
     rng: np.random.Generator,
+    optimizer: Optimizer,
     *,
-    learning_rate: float,
     batch_size: int,
     updates: int,
     sampling: str = "with_replacement",
@@ -73,56 +101,52 @@ def train(
     start: TrainingState | None = None,
     on_update: Callable[[TrainingState], None] = lambda _: None,
 ) -> Iterator[EpochMetrics]:
-    """Train in place and yield once an epoch; a last part-epoch counts as one.
+    """Train the network in place and yield the metrics of each epoch.
 
-    start : go on from here; the network's weights are replaced by the checkpoint's.
-    on_update : called after each with where training stands; what it gets lives on, so copy.
+    An epoch has ceil(len(examples) / batch_size) updates; a last part-epoch counts as one.
 
-    Raises DivergedError at the first loss that is not finite, or after an epoch that ends with
-    weights that are not.
+    rng : draws the batches. sampling : a name in SAMPLINGS. gradient : a name in GRADIENTS.
+    start : resume here; replaces the state of network, optimizer and rng.
+    on_update : called after every update with the live training state; copy it to keep it.
+
+    Raises DivergedError at the first loss that is NaN or infinite, or after an epoch that ends
+    with such weights.
     """
     n = len(examples)
     per_epoch = updates_per_epoch(n, batch_size)
-    probe = np.arange(min(batch_size, n))  # the same images each epoch: symptoms compare
-    here = start or TrainingState(1, 0, [], rng.bit_generator.state, network.theta)
-    network.theta[:] = here.theta
-    rng.bit_generator.state = here.rng_state
-    losses = list(here.losses)
-    for epoch in range(here.epoch, math.ceil(updates / per_epoch) + 1):
-        updates_before = (epoch - 1) * per_epoch
-        here = TrainingState(epoch, updates_before, losses, rng.bit_generator.state, network.theta)
-        masks = SAMPLINGS[sampling](rng, n, batch_size, min(per_epoch, updates - updates_before))
-        for loss in _run_updates(network, examples, masks[len(losses) :], learning_rate, gradient):
-            losses.append(loss)
-            on_update(here)
-        _check_finite(network, losses[-1], f"at update {here.updates:,}, in epoch {epoch}")
+    probe_batch = np.arange(min(batch_size, n))  # the same images each epoch: symptoms compare
+    first, losses = 1, list[float]()
+    if start is not None:
+        first, losses = start.epoch, list(start.losses)
+        _restore(start, network, optimizer, rng)
+    for epoch in range(first, math.ceil(updates / per_epoch) + 1):
+        before = (epoch - 1) * per_epoch
+        drawn_from = rng.bit_generator.state
+        state = TrainingState(epoch, before, losses, drawn_from, network.theta, optimizer.state)
+        batch_masks = SAMPLINGS[sampling](rng, n, batch_size, min(per_epoch, updates - before))
+        batches = map(examples.batch, batch_masks[len(losses) :])
+        tell = partial(on_update, state)
+        run_updates(network, batches, optimizer, losses, gradient=gradient, on_update=tell)
+        _check_finite(network, losses[-1], f"at update {state.updates:,}, in epoch {epoch}")
         yield EpochMetrics(
             epoch,
-            here.updates,
+            state.updates,
             loss=float(np.mean(losses)),
             train_accuracy=accuracy(network, examples),
             test_accuracy=accuracy(network, test),
             validation_accuracy=accuracy(network, validation) if validation else None,
-            symptoms=symptoms(network, *examples.batch(probe)),
+            symptoms=symptoms(network, *examples.batch(probe_batch)),
             losses=np.array(losses),
         )
         losses = []
 
 
-def _run_updates(
-    network: Network, examples: Examples, masks: BatchIndices, learning_rate: float, gradient: str
-) -> Iterator[float]:
-    """One update for each mask, yielding its loss; ends at a loss that is not finite."""
-    gradient_of = GRADIENTS[gradient]
-    # A run that diverges overflows on its way; that it did is seen in its loss.
-    with np.errstate(over="ignore", invalid="ignore"):
-        for mask in masks:
-            x, t = examples.batch(mask)
-            loss, step = gradient_of(network, x, t, learning_rate)  # learning_rate · gradient
-            network.theta -= step
-            yield loss
-            if not math.isfinite(loss):
-                return
+def _restore(
+    start: TrainingState, network: Network, optimizer: Optimizer, rng: np.random.Generator
+) -> None:
+    network.theta[:] = start.theta
+    optimizer.state.update({name: array.copy() for name, array in start.optimizer.items()})
+    rng.bit_generator.state = start.rng_state
 
 
 def _check_finite(network: Network, loss: float, where: str) -> None:
@@ -133,9 +157,9 @@ def _check_finite(network: Network, loss: float, where: str) -> None:
 
 
 def accuracy(network: Network, examples: Examples) -> float:
-    """Share of all the examples that are classified rightly, 0 … 1."""
-    right = 0
+    """Return the share of all examples that are classified correctly, 0 … 1."""
+    correct = 0
     with np.errstate(over="ignore", invalid="ignore"):
         for x, t in examples.chunks():
-            right += int(np.count_nonzero(network.scores(x).argmax(axis=1) == t))
-    return right / len(examples)
+            correct += int(np.count_nonzero(network.scores(x).argmax(axis=1) == t))
+    return correct / len(examples)

@@ -1,12 +1,12 @@
 """From settings and data to what training needs: examples, network, random streams, length."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from sgdprobe.config.settings import Settings, check_against_data
 from sgdprobe.data import Dataset, SortedSplit, load, sorted_splits
-from sgdprobe.nn import Examples, Network, draw_params, updates_per_epoch
+from sgdprobe.nn import OPTIMIZERS, Examples, Network, Optimizer, draw_params, updates_per_epoch
 from sgdprobe.nn.functions import Array
 
 Params = dict[str, Array]
@@ -95,6 +95,14 @@ def build_network(settings: Settings, data: Dataset, params: Params) -> Network:
         factor=factor,
         offset=offset,
     )
+
+
+def build_optimizer(settings: Settings) -> Optimizer:
+    """Make the optimizer with those of the training settings that it has a field for."""
+    training = settings.training
+    optimizer = OPTIMIZERS[training.optimizer]
+    names = [field.name for field in fields(optimizer) if field.init]
+    return optimizer(**{name: getattr(training, name) for name in names})
 
 
 def params_in_pixel_order(data: Dataset, network: Network) -> Params:

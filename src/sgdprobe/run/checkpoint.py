@@ -18,6 +18,9 @@ from sgdprobe.nn.functions import Array
 # Seconds between two saves: what a crash can cost. Runs that are shorter leave no file.
 INTERVAL = 20.0
 
+# How the names of the optimizer's arrays begin in the file.
+OPTIMIZER = "optimizer."
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -83,6 +86,7 @@ def save(file: Path, standing: Checkpoint) -> None:
             allow_pickle=False,
             facts=np.array(json.dumps(facts)),
             theta=at.theta,
+            **{OPTIMIZER + name: array for name, array in at.optimizer.items()},
             losses=np.array(at.losses),
             earlier=np.concatenate(earlier) if earlier else np.empty(0),
         )
@@ -103,6 +107,11 @@ def restore(file: Path) -> Checkpoint | None:
                 content["losses"].tolist(),
                 facts["rng_state"],
                 content["theta"],
+                {
+                    name.removeprefix(OPTIMIZER): content[name]
+                    for name in content.files
+                    if name.startswith(OPTIMIZER)
+                },
             )
     except FileNotFoundError:
         return None

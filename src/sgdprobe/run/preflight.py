@@ -13,6 +13,7 @@ from sgdprobe.config.formatting import format_value
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import Network, symptoms
 from sgdprobe.nn.functions import Array, Labels
+from sgdprobe.run.build import build_optimizer
 
 # When a check speaks. The recipes that learn well stay far from all of them.
 MAX_SATURATED = 0.5  # share of a layer that is saturated or dead
@@ -138,8 +139,8 @@ def _first_update(
 ) -> Iterator[PreflightWarning]:
     """A step so long that it leads uphill, on the very batch it was computed from."""
     rate = settings.training.learning_rate
-    before, gradient = network.gradient(x, t)
-    network.theta -= gradient * np.array(rate, gradient.dtype)
+    before = network.gradient(x, t)
+    build_optimizer(settings).step(network)
     after = network.loss(x, t)
     # The comparison is written so that it is true of nan, too.
     if math.isfinite(before) and not after <= MAX_LOSS_INCREASE * before:

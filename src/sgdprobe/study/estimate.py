@@ -9,6 +9,7 @@ from sgdprobe.config.settings import Settings
 from sgdprobe.nn import DivergedError, train
 from sgdprobe.run.build import (
     build_network,
+    build_optimizer,
     initial_params,
     load_data,
     random_streams,
@@ -36,7 +37,7 @@ def seconds_of_run(settings: Settings) -> float:
         examples.train,
         examples.test,
         streams["batches"],
-        learning_rate=settings.training.learning_rate,
+        build_optimizer(settings),
         batch_size=settings.training.batch_size,
         updates=timed,
         sampling=settings.training.sampling,

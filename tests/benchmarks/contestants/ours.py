@@ -3,8 +3,8 @@
 from problem import LEARNING_RATE, SIZES, Indices, Problem
 
 from sgdprobe.config.settings import Settings
-from sgdprobe.nn import Examples, accuracy
-from sgdprobe.nn.training import _run_updates
+from sgdprobe.nn import SGD, Examples, accuracy
+from sgdprobe.nn.training import run_updates
 from sgdprobe.run.build import build_network, splits
 
 # What a run is told, as far as it bears on what is made of data and weights.
@@ -16,11 +16,13 @@ class Ours:
 
     def __init__(self, problem: Problem) -> None:
         self.network = build_network(RUN, problem.data, problem.params)
+        self.optimizer = SGD(LEARNING_RATE)
         parts = splits(RUN, problem.data)
         self.examples, self.test = parts.train, parts.test
 
     def updates(self, masks: Indices) -> None:
-        list(_run_updates(self.network, self.examples, masks, LEARNING_RATE, "backprop"))
+        batches = map(self.examples.batch, masks)
+        run_updates(self.network, batches, self.optimizer, [])
 
     def evaluate(self) -> tuple[float, float]:
         return accuracy(self.network, self.examples), accuracy(self.network, self.test)
