@@ -1,6 +1,7 @@
 """Activations, softmax and losses, against the numbers that the notes print and worked ones."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +66,34 @@ def test_one_hot_and_integer_labels_agree(loss: Callable[..., float]) -> None:
 def test_mean_squared_error_is_a_mean_over_samples_and_a_sum_over_classes() -> None:
     # 0.5 · (0.1² + 0.3² + 0.2²) = 0.07 and 0.5 · (0.9² + 0.7² + 0.2²) = 0.67; their mean is 0.37.
     assert mean_squared_error(np.array([Y, Y]), np.array([1, 0])) == pytest.approx(0.37)
+
+
+@pytest.mark.parametrize(
+    ("y", "t", "words"),
+    [
+        (Y, [1], "labels () or one-hot (3,); got y (3,) and t (1,)"),
+        ([Y, Y], [[1], [2]], "labels (2,) or one-hot (2, 3); got y (2, 3) and t (2, 1)"),
+        ([Y, Y], [RIGHT], "got y (2, 3) and t (1, 3)"),
+        ([Y, Y], 1, "got y (2, 3) and t ()"),
+        ([[Y]], [[1]], "got y (1, 1, 3) and t (1, 1)"),
+        (np.empty((0, 3)), np.empty(0, int), "got y (0, 3) and t (0,)"),
+        ([Y, Y], [0, 3], "labels must be 0 … 2; got 3"),
+        ([Y, Y], [0, -1], "labels must be 0 … 2; got -1"),
+        (Y, -1, "labels must be 0 … 2; got -1"),
+        ([Y, Y], [0.0, 1.0], "labels must be integers; got float64"),
+    ],
+)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_refuse_what_does_not_fit(
+    loss: Callable[..., float], y: Any, t: Any, words: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        loss(np.array(y), np.array(t))
+
+
+def test_labels_may_be_bytes() -> None:
+    y = np.array([Y, Y])
+    assert cross_entropy_error(y, np.array([1, 2], np.uint8)) == pytest.approx(0.9830561067579126)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 
-LOG_EPSILON = (
-    1e-7  # the notes' guard against log 0; its effect on the gradient is kept, not neglected
-)
+# The notes' guard against log 0. Its effect on the gradient is kept, not neglected.
+LOG_EPSILON = 1e-7
 
 
 # Activations. These derivatives are functions of the layer's output h, so that the layer can write
@@ -29,13 +28,13 @@ LOG_EPSILON = (
 
 
 def sigmoid(a: Array, out: Array | None = None) -> Array:
-    """1 / (1 + exp(-a)); exactly 0 where exp overflows, below a = -88 in float32."""
+    """1 / (1 + exp(-a)), 0 … 1; exactly 0 where exp overflows, below a = -88 in float32."""
     with np.errstate(over="ignore"):  # 1 / (1 + inf) is 0, as it should be
         return _logistic(a, out)
 
 
 def _logistic(a: Array, out: Array | None = None) -> Array:
-    """A sigmoid for callers that have told NumPy what to do about overflow: that takes 1 µs."""
+    """`sigmoid` for callers that have set np.errstate already, which takes 1 µs."""
     h = np.negative(a, out)
     np.exp(h, h)
     np.add(h, 1.0, h)
@@ -43,7 +42,7 @@ def _logistic(a: Array, out: Array | None = None) -> Array:
 
 
 def sigmoid_derivative(h: Array, out: Array) -> Array:
-    """H - h²."""
+    """Slope at the output h: h (1 - h), computed as h - h²."""
     np.square(h, out=out)
     return np.subtract(h, out, out=out)
 
@@ -54,17 +53,17 @@ def relu(a: Array, out: Array | None = None) -> Array:
 
 
 def relu_derivative(h: Array, out: Array) -> Array:
-    """1 where h > 0, else 0."""
+    """Slope at the output h: 1 where h > 0, else 0."""
     return np.sign(h, out=out)
 
 
 def tanh(a: Array, out: Array | None = None) -> Array:
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent, -1 … 1."""
     return np.tanh(a, out=out)
 
 
 def tanh_derivative(h: Array, out: Array) -> Array:
-    """1 - h²."""
+    """Slope at the output h: 1 - h²."""
     np.square(h, out=out)
     return np.subtract(1.0, out, out=out)
 
@@ -109,15 +108,16 @@ ACTIVATIONS = {
 
 # Softmax and losses.
 
-# What of a.T, whose rows are the classes, a softmax sums over. "batch" is the notes' program: its
-# softmax was written for one sample and given a whole batch, so that all n · c outputs together
-# sum to 1. The right form for a batch is "sample": the outputs of each sample sum to 1.
+# The axis of a.T, whose rows are the classes, that a softmax sums over. "sample": the outputs of
+# each sample sum to 1, which is right. "batch" is the notes' program: its softmax was written for
+# one sample and is given a whole batch, so that all n · c outputs together sum to 1.
 SOFTMAX_AXIS: dict[str, int | None] = {"sample": 0, "batch": None}
 
 
 def softmax(a: Array, over: str = "sample", out: Array | None = None) -> Array:
-    """exp(a) / sum(exp(a)), the sum over each sample's classes or over the whole batch.
+    """Return exp(a) / sum(exp(a)), the sum over each sample's classes or over the whole batch.
 
+    a : (n, c) float. over : a name in SOFTMAX_AXIS. out : (n, c), may be a. Returns y : (n, c).
     Subtracting the largest a changes nothing in exact arithmetic and keeps exp from overflowing.
     """
     axis = SOFTMAX_AXIS[over]
@@ -129,47 +129,67 @@ def softmax(a: Array, over: str = "sample", out: Array | None = None) -> Array:
     return y
 
 
-def _batched(y: Array, t: Any) -> tuple[Array, Any]:
-    """One sample as a batch of one. `t` has one dimension less than `y` when it holds labels."""
-    if y.ndim > 1:
-        return y, t
-    return y[np.newaxis], np.asarray(t)[np.newaxis]
-
-
 def cross_entropy_error(y: Array, t: Array | Labels) -> float:
-    """-log(y of the true class + 1e-7), mean over the samples.
+    """Return -log(y of the true class + 1e-7), the mean over the samples.
 
-    One sample or a batch, one-hot or integer labels. (The notes give two functions this name, and
-    the second hides the first: for one sample with a one-hot t it takes the 0s and 1s for labels.)
+    y : (n, c) float, 0 … 1; t : (n,) integer labels, 0 … c - 1, or (n, c) one-hot. One sample may
+    be y : (c,) with t : () or (c,). Raises ValueError for other shapes, types and labels.
+    (The notes give two functions this name, and the second hides the first: for one sample with a
+    one-hot t it takes the 0s and 1s for labels.)
     """
-    y, t = _batched(y, t)
+    y, t = _as_batch(y, t)
     if t.ndim == y.ndim:
         return float(-np.sum(t * np.log(y + LOG_EPSILON)) / len(y))
     return float(-np.add.reduce(np.log(y[np.arange(len(y)), t] + LOG_EPSILON)) / len(y))
 
 
 def mean_squared_error(y: Array, t: Array | Labels) -> float:
-    """1/2 · sum over the classes of (y - t)², mean over the samples (and not over the classes).
+    """Return 1/2 · sum over the classes of (y - t)², the mean over samples (not over classes).
 
-    One sample or a batch, one-hot or integer labels. (The notes' version has no mean over the
+    Shapes and errors as in `cross_entropy_error`. (The notes' version has no mean over the
     samples, so that a batch of 100 trains with 100 times the learning rate.)
     """
-    y, t = _batched(y, t)
+    y, t = _as_batch(y, t)
     one_hot = np.eye(y.shape[-1], dtype=y.dtype)[t] if t.ndim < y.ndim else t
     return float(0.5 * np.sum((y - one_hot) ** 2) / len(y))
 
 
-# A loss with its derivative with respect to a, the input of the softmax. With g = dL/dy,
-# dL/da = y (g - sum(g y)), the sum over what the softmax sums over. Both work on y.T and out.T:
-# rows of classes, which is how a network of several layers has them in memory.
+def _as_batch(y: Array, t: Any) -> tuple[Array, Any]:
+    """Return y : (n, c) and t : (n,) or (n, c), checked; one sample is a batch of one."""
+    t = np.asarray(t)
+    if y.ndim not in (1, 2) or t.shape not in (y.shape, y.shape[:-1]) or not y.size:
+        raise ValueError(
+            f"y must be (n, c) or (c,), and t integer labels {y.shape[:-1]} or one-hot {y.shape}; "
+            f"got y {y.shape} and t {t.shape}"
+        )
+    if t.ndim < y.ndim:
+        _check_labels(t, y.shape[-1])
+    return (y, t) if y.ndim == 2 else (y[np.newaxis], t[np.newaxis])
+
+
+def _check_labels(t: Labels, classes: int) -> None:
+    if t.dtype.kind not in "iu":
+        raise ValueError(f"labels must be integers; got {t.dtype}")
+    # As unsigned numbers negative labels are large: one comparison finds both kinds.
+    if t.astype(np.uintp).max() >= classes:
+        wrong = t[(t < 0) | (t >= classes)].flat[0] if t.ndim else t
+        raise ValueError(f"labels must be 0 … {classes - 1}; got {wrong}")
+
+
+# Losses with their derivative by a, the input of the softmax. With g = dL/dy it is
+# dL/da = y (g - sum(g y)), and the sum is the softmax's. Both work on y.T and out.T: rows of
+# classes, which is how a network of several layers has them in memory. Training calls them, so
+# they check nothing.
 
 
 def cross_entropy_backward(y: Array, t: Labels, over: str, out: Array) -> float:
-    """cross_entropy_error, and into `out` dL/da; integer labels; `out` : (n, c), not `y`.
+    """Return cross_entropy_error and write dL/da into out : (n, c), another array than y.
+
+    y : (n, c); t : (n,) integer labels, 0 … c - 1; over : a name in SOFTMAX_AXIS.
 
     g is zero except at the true class, where g y = -w with w = y / (y + 1e-7) / n. Without the
-    1e-7 this is the book's (y - t) / n; with it, a sample whose true class has y << 1e-7 stops
-    to teach anything.
+    1e-7 this is the book's (y - t) / n; with it, a sample whose true class has y << 1e-7 has
+    nearly no gradient.
     """
     n = len(y)
     y, out = y.T, out.T
@@ -189,7 +209,7 @@ def cross_entropy_backward(y: Array, t: Labels, over: str, out: Array) -> float:
 
 
 def mean_squared_backward(y: Array, t: Labels, over: str, out: Array) -> float:
-    """mean_squared_error, and into `out` dL/da; integer labels; `out` : (n, c), not `y`."""
+    """Return mean_squared_error and write dL/da into out, as in `cross_entropy_backward`."""
     n = len(y)
     y, out = y.T, out.T
     np.copyto(out, y)
@@ -203,7 +223,7 @@ def mean_squared_backward(y: Array, t: Labels, over: str, out: Array) -> float:
 
 @dataclass(frozen=True)
 class LossFunction:
-    """A loss of (y, t), and the same loss with its derivative with respect to the scores."""
+    """A loss of (y, t), and the same loss with its derivative by the scores."""
 
     function: Callable[[Array, Labels], float]
     backward: Callable[[Array, Labels, str, Array], float]
