@@ -238,7 +238,7 @@ def test_images_without_pixels(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_or_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for root in (tmp_path / "nowhere", tmp_path / "file"):
-        assert refusal(root) == f"data.root {root} is not a folder"
+        assert refusal(root).startswith(f"data.root {root} is not a folder with IDX files, nor a")
 
 
 def refusal(root: Path) -> str:

@@ -198,7 +198,8 @@ def _checked_data(settings: Settings, record: "tracking.Record", how: RerunOptio
     data = load_data(settings)
     recorded = record.provenance["data"]
     if data.digest != recorded["digest"] and not how.changed_data:
-        folder = Path(settings.data.root or BUNDLED)
+        root = Path(settings.data.root or BUNDLED)
+        folder = root if root.is_dir() else root.parent
         pairs = [
             (name, sha, data.files[name])
             for name, sha in recorded["files"].items()

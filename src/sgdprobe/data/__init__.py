@@ -1,7 +1,16 @@
-"""Images and labels on disk and in memory."""
+"""Images and labels: read from disk, checked, sorted for training."""
 
 from sgdprobe.data.dataset import Dataset, load
+from sgdprobe.data.readers import READERS
 from sgdprobe.data.sorting import SortedSplit, SortedSplits, sorted_splits
 from sgdprobe.errors import DataError
 
-__all__ = ["DataError", "Dataset", "SortedSplit", "SortedSplits", "load", "sorted_splits"]
+__all__ = [
+    "READERS",
+    "DataError",
+    "Dataset",
+    "SortedSplit",
+    "SortedSplits",
+    "load",
+    "sorted_splits",
+]

@@ -1,4 +1,4 @@
-"""Four IDX files as one `Dataset`: training and test images with their labels."""
+"""A `Dataset`: training and test images with their labels, checked."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,15 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sgdprobe.data.idx import read_idx
+from sgdprobe.data.readers import RawData, read
 from sgdprobe.errors import DataError
 
 BUNDLED = Path(__file__).parent / "mnist"
 
-# The two files of each part, and the dimensions of what they hold.
-KINDS = (("images", 3), ("labels", 1))
-
-# SHA-256 of the bundled files as they lie on disk.
+# SHA-256 of the bundled files on disk.
 BUNDLED_SHA256 = {
     "train-images-idx3-ubyte.gz": (
         "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971"
@@ -38,7 +35,7 @@ BUNDLED_SHA256 = {
 class Dataset:
     """Images : (n, pixels) uint8 and labels : (n,) uint8, 0 … classes - 1; all read-only.
 
-    files : SHA-256 of the four files as they lie on disk, by name.
+    files : SHA-256 of the files on disk, by name.
     """
 
     name: str
@@ -60,7 +57,7 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the four arrays, shapes included: the same for gzipped and plain files."""
+        """SHA-256 of the four arrays, shapes included: the same in every file format."""
         sha = hashlib.sha256()
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             sha.update(repr(array.shape).encode())
@@ -84,53 +81,43 @@ class Dataset:
 
 @lru_cache(maxsize=2)
 def load(name: str, root: str | None) -> Dataset:
-    """The dataset in the folder `root`, or the bundled MNIST; read once in each process.
+    """Load the data set at `root`, or the bundled MNIST if it is None, once in each process.
 
-    Raises DataError, on one line that names the file, if the four files are not there, are
-    damaged, or don't fit each other.
+    root : a path that one of READERS can read. Raises DataError, on one line that names the file,
+    if files are missing, damaged, or don't fit each other.
     """
-    folder = BUNDLED if root is None else Path(root)
     if root is None:
         _check_bundled()
-    kinds = [(f"{part}-{kind}", d) for part in ("train", "t10k") for kind, d in KINDS]
-    paths = [_find(folder, stem, dimensions) for stem, dimensions in kinds]
-    train_images, train_labels, test_images, test_labels = (
-        read_idx(path, dimensions) for path, (_, dimensions) in zip(paths, kinds, strict=True)
+    raw = read(BUNDLED if root is None else Path(root))
+    _check_together(raw)
+    return Dataset(
+        name,
+        _rows(raw.x_train.values),
+        raw.t_train.values,
+        _rows(raw.x_test.values),
+        raw.t_test.values,
+        BUNDLED_SHA256 if root is None else {path.name: _sha256(path) for path in raw.paths},
     )
-    if train_images.shape[1:] != test_images.shape[1:]:
-        raise DataError(
-            f"{_find(folder, 't10k-images', 3)} has images of {_size(test_images)} pixels, "
-            f"the training images have {_size(train_images)}"
-        )
-    for part, images, labels in (
-        ("train", train_images, train_labels),
-        ("t10k", test_images, test_labels),
-    ):
-        path = _find(folder, f"{part}-labels", 1)
-        if len(images) != len(labels):
-            raise DataError(f"{path} has {len(labels):,} labels for {len(images):,} images")
-        if images.size == 0:
-            raise DataError(f"{_find(folder, f'{part}-images', 3)} holds no pixels")
-    classes = int(train_labels.max()) + 1
-    if test_labels.max() >= classes:
-        raise DataError(
-            f"{_find(folder, 't10k-labels', 1)} has the label {test_labels.max()}; "
-            f"the training labels are 0 … {classes - 1}"
-        )
-    files = {path.name: _sha256(path) for path in paths} if root is not None else BUNDLED_SHA256
-    return Dataset(name, _rows(train_images), train_labels, _rows(test_images), test_labels, files)
 
 
-def _find(folder: Path, stem: str, dimensions: int) -> Path:
-    """The file by one of the names under which these files are passed around."""
-    if not folder.is_dir():
-        raise DataError(f"data.root {folder} is not a folder")
-    names = [f"{stem}-idx{dimensions}-ubyte", f"{stem}.idx{dimensions}-ubyte"]
-    candidates = [folder / f"{name}{ending}" for name in names for ending in ("", ".gz")]
-    for candidate in candidates:
-        if candidate.exists():
-            return candidate
-    raise DataError(f"{candidates[0]} is missing (so are its other names, .gz and .idx)")
+def _check_together(raw: RawData) -> None:
+    """Check that sizes and labels fit each other."""
+    if raw.x_train.values.shape[1:] != raw.x_test.values.shape[1:]:
+        raise DataError(
+            f"{raw.x_test.name} has images of {_size(raw.x_test.values)} pixels, "
+            f"the training images have {_size(raw.x_train.values)}"
+        )
+    for x, t in ((raw.x_train, raw.t_train), (raw.x_test, raw.t_test)):
+        if len(x.values) != len(t.values):
+            raise DataError(f"{t.name} has {len(t.values):,} labels for {len(x.values):,} images")
+        if x.values.size == 0:
+            raise DataError(f"{x.name} holds no pixels")
+    last = int(raw.t_train.values.max())
+    if raw.t_test.values.max() > last:
+        raise DataError(
+            f"{raw.t_test.name} has the label {raw.t_test.values.max()}; "
+            f"the training labels are 0 … {last}"
+        )
 
 
 def _rows(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -147,7 +134,7 @@ def _sha256(path: Path) -> str:
 
 
 def _check_bundled() -> None:
-    """The bundled files are the published ones, or this checkout is damaged."""
+    """Check that the bundled files are the published ones."""
     for name, recorded in BUNDLED_SHA256.items():
         path = BUNDLED / name
         if not path.exists():

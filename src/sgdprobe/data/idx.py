@@ -23,7 +23,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """The array in an IDX file of unsigned bytes, gzipped or not; read-only.
+    """Return the array in an IDX file of unsigned bytes, gzipped or not; read-only.
 
     Raises DataError unless the file holds an array of `dimensions` dimensions, whole.
     """
