@@ -6,16 +6,19 @@ BENCH_PY ?= $(PY)
 BENCH_OUT ?= experiments/speed
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test stress ui lint bench lock docs clean
+.PHONY: help sweep test test-fast stress ui lint bench lock docs clean
 
 help:  ## print this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
 
 sweep: $(VENV)/ready  ## run the main sweep: 36 runs, about two minutes on two cores
 	$(PY) src/train.py -m sweep
 
-test: $(VENV)/ready-to-test  ## run all tests
-	$(PY) -m pytest
+test: $(VENV)/ready-to-test  ## run all tests: under five minutes on two cores
+	$(PY) -m pytest --numprocesses=auto --dist=loadgroup --durations=20
+
+test-fast: $(VENV)/ready-to-test  ## run the tests that start no command: under 40 seconds
+	$(PY) -m pytest --numprocesses=auto --dist=loadgroup -m "not slow"
 
 stress: $(VENV)/ready-to-test  ## kill a sweep 100 times and check that nothing is lost; about twenty minutes
 	$(PY) tests/stress.py --kills 100 --first-starts 20

@@ -1,106 +1,98 @@
-"""What the tests share: a small dataset, a copy of the project, its door as a process, records."""
+"""Fixtures: the small project, its commands as processes, empty stores. Helpers: support.py."""
 
-import json
 import os
 import shutil
 import signal
-import struct
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from subprocess import PIPE, CompletedProcess, Popen
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
-
-from sgdprobe.data import load
+from filelock import FileLock
+from support import (
+    Answer,
+    ForkServer,
+    InterpreterProcess,
+    Points,
+    Process,
+    artifacts_of,
+    client_of,
+    few_digits,
+    points_of,
+    runs_in,
+    small_project,
+)
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run
 
-ROOT = Path(__file__).parents[1]
+# Tests that use one of these start commands or make stores, which takes seconds.
+SLOW_FIXTURES = {"new_store", "recorded", "run_commands", "start", "train"}
 
-# Commands, one a line on stdin as a JSON list; what each answered, one a line on stdout.
-IN_TURN = """
-import contextlib, io, json, runpy, sys, traceback
-from pathlib import Path
-for line in sys.stdin:
-    sys.argv = json.loads(line)
-    sys.path[0] = str(Path(sys.argv[0]).parent)
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            runpy.run_path(sys.argv[0], run_name="__main__")
-        except SystemExit as end:
-            code = end.code or 0
-        except BaseException:
-            traceback.print_exc()
-            code = 1
-    print(json.dumps([code, out.getvalue(), err.getvalue()]))
-"""
+# Read by an interpreter, or by the libraries, when they start: too late in a fork.
+INTERPRETER_VARIABLES = ("PYTHON", "OPENBLAS", "NPY")
 
 
-def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
-    sizes = struct.pack(f">{array.ndim}I", *array.shape)
-    path.write_bytes(bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes())
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests; keep those together that share what their module has made."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        if SLOW_FIXTURES.intersection(item.fixturenames):
+            item.add_marker("slow")
+        if item.get_closest_marker("xdist_group") is None and shares_a_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+def shares_a_fixture(item: pytest.Function) -> bool:
+    """Whether a test uses a fixture that its module makes once."""
+    definitions = item._fixtureinfo.name2fixturedefs.values()
+    return any(chain[-1].scope == "module" for chain in definitions)
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Make a folder once in a session, whichever of pytest-xdist's workers needs it first."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = root / f"shared-{name}"
+        with FileLock(root / f"{name}.lock"):
+            if not folder.exists():
+                draft = root / f"draft-{name}"
+                draft.mkdir(exist_ok=True)  # a first try may have been interrupted
+                fill(draft)
+                draft.rename(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digits(made_once: Callable[..., Path]) -> Path:
     """The first 600 training and 200 test images of MNIST, as a folder for data.root."""
-    return few_digits(tmp_path_factory.mktemp("digits"))
-
-
-def few_digits(folder: Path) -> Path:
-    data = load("mnist", None)
-    for part, images, labels, n in (
-        ("train", data.train_images, data.train_labels, 600),
-        ("t10k", data.test_images, data.test_labels, 200),
-    ):
-        assert len(set(labels[:n].tolist())) == 10, "every class is needed"
-        write_idx(folder / f"{part}-images-idx3-ubyte", images[:n].reshape(n, 28, 28))
-        write_idx(folder / f"{part}-labels-idx1-ubyte", labels[:n])
-    return folder
+    return made_once("digits", few_digits)
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
+def project(
+    made_once: Callable[..., Path], digits: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A copy of the project, committed, where the commands of the README take milliseconds."""
-    return small_project(tmp_path_factory.mktemp("project"), digits)
-
-
-def small_project(root: Path, digits: Path) -> Path:
-    """Three of its defaults differ: the small data; batches of 128, at which one BLAS thread and
-    two give different bits; 12 updates, which are epochs of 5, 5 and 2.
-    """
-    heavy = shutil.ignore_patterns("__pycache__", "*-ubyte.gz")
-    shutil.copytree(ROOT / "src", root / "src", ignore=heavy)
-    shutil.copytree(ROOT / "conf", root / "conf")
-    shutil.copy(ROOT / ".gitignore", root)
-    for file, default, ours in (
-        ("data/mnist.yaml", "root: null", f"root: {digits}"),
-        ("training/sgd.yaml", "batch_size: 100", "batch_size: 128"),
-        ("training/sgd.yaml", "iterations: 10000", "iterations: 12"),
-    ):
-        text = (root / "conf" / file).read_text()
-        assert text.count(default) == 1, f"conf/{file} has another default than {default!r}"
-        (root / "conf" / file).write_text(text.replace(default, ours))
-    git = ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@example.org"]
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "as it stands"]):
-        subprocess.run([*git, *words], check=True)
+    original = made_once("project", lambda root: small_project(root, digits))
+    root = tmp_path_factory.mktemp("project")
+    shutil.copytree(original, root, dirs_exist_ok=True)
     return root
 
 
 @pytest.fixture(scope="session")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def other_cwd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory that has nothing to do with the project."""
-    return tmp_path_factory.mktemp("elsewhere")
+    return tmp_path_factory.mktemp("other_cwd")
 
 
 @pytest.fixture(scope="session")
@@ -110,122 +102,119 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ} | temporary
 
 
-def restore_sigint() -> None:
-    """A shell that starts pytest in the background makes it, and all it starts, deaf to Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+Servers = Callable[[dict[str, str]], ForkServer]
+
+
+@pytest.fixture(scope="session")
+def fork_servers(environment: dict[str, str]) -> Iterator[Servers]:
+    """The fork server whose interpreter was started with these variables."""
+    servers: dict[frozenset[tuple[str, str]], ForkServer] = {}
+
+    def server(variables: dict[str, str]) -> ForkServer:
+        key = frozenset(variables.items())
+        if key not in servers:
+            servers[key] = ForkServer(environment | variables)
+        return servers[key]
+
+    yield server
+    for server_ in servers.values():
+        server_.close()
+
+
+def read_at_start(variables: dict[str, str]) -> dict[str, str]:
+    return {k: v for k, v in variables.items() if k.startswith(INTERPRETER_VARIABLES)}
 
 
 @pytest.fixture(scope="session")
 def start(
-    project: Path, elsewhere: Path, environment: dict[str, str]
-) -> Iterator[Callable[..., Popen[str]]]:
-    """Start `python src/train.py …`; keywords in capitals are environment variables."""
-    begun: list[Popen[str]] = []
+    project: Path,
+    other_cwd: Path,
+    environment: dict[str, str],
+    fork_servers: Servers,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., Process]]:
+    """Start `python src/train.py …` or another script of the project, or of a copy (root=).
+
+    Keywords in capitals are environment variables. It is a fork of a process that has imported the
+    libraries, or an interpreter of its own where the start is the point (new_interpreter=True).
+    """
+    started: list[Process] = []
+    folder = tmp_path_factory.mktemp("processes")
 
     def begin(
         *arguments: str,
-        cwd: Path = elsewhere,
-        stdout: int = PIPE,
-        stderr: int = PIPE,
+        script: str = "src/train.py",
+        root: Path = project,
+        cwd: Path = other_cwd,
+        new_interpreter: bool = False,
+        server: ForkServer | None = None,
         **variables: str,
-    ) -> Popen[str]:
-        process = Popen(
-            [sys.executable, str(project / "src" / "train.py"), *arguments],
-            cwd=cwd,
-            env=environment | variables,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            text=True,
-            start_new_session=True,
-            preexec_fn=restore_sigint,
-        )
-        begun.append(process)
+    ) -> Process:
+        own = folder / str(len(started))
+        own.mkdir()
+        file = root / script
+        all_variables = environment | variables
+        process: Process
+        if server is None and (new_interpreter or read_at_start(variables)):
+            process = InterpreterProcess(file, arguments, cwd, all_variables, own)
+        else:
+            server = server or fork_servers({})
+            process = server.start(file, arguments, cwd=cwd, environment=all_variables, folder=own)
+        started.append(process)
         return process
 
     yield begin
-    for process in begun:
-        with process:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+    for process in started:
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                process.send_to_group(signal.SIGKILL)
+            process.wait()
 
 
 @pytest.fixture(scope="session")
-def train(start: Callable[..., Popen[str]]) -> Callable[..., CompletedProcess[str]]:
-    """Run `python src/train.py …` to its end, in a process of its own."""
-
-    def run(*arguments: str, **options: Any) -> CompletedProcess[str]:
-        return ended(start(*arguments, **options))
-
-    return run
-
-
-def ended(process: Popen[str]) -> CompletedProcess[str]:
-    out, err = process.communicate(timeout=600)  # the machine may be busy
-    return CompletedProcess(process.args, process.returncode, out, err)
+def train(start: Callable[..., Process]) -> Callable[..., Answer]:
+    """Run `python src/train.py …` to its end: the options are those of `start`."""
+    return lambda *arguments, **options: start(*arguments, **options).answer()
 
 
 @pytest.fixture(scope="session")
 def run_commands(
-    project: Path, elsewhere: Path, environment: dict[str, str]
-) -> Callable[..., list[CompletedProcess[str]]]:
-    """Run many commands of a door in one process: Hydra and MLflow are imported once."""
+    start: Callable[..., Process], fork_servers: Servers
+) -> Callable[..., list[Answer]]:
+    """Run many commands, one after another: the options are those of `start`."""
 
-    def run(
-        commands: Sequence[Sequence[str]], door: str | Path = "train.py", **variables: str
-    ) -> list[CompletedProcess[str]]:
-        lines = [[str(project / "src" / door), *arguments] for arguments in commands]
-        process = subprocess.run(
-            [sys.executable, "-c", IN_TURN],
-            input="\n".join(map(json.dumps, lines)),
-            cwd=elsewhere,
-            env=environment | variables,
-            capture_output=True,
-            text=True,
-            timeout=900,
-        )
-        assert process.returncode == 0, process.stderr
-        answers = map(json.loads, process.stdout.splitlines())
-        return [
-            CompletedProcess(line, *answer) for line, answer in zip(lines, answers, strict=True)
-        ]
+    def run(commands: list[list[str]], **options: Any) -> list[Answer]:
+        variables = {name: value for name, value in options.items() if name.isupper()}
+        server = fork_servers(read_at_start(variables))
+        return [start(*words, server=server, **options).answer() for words in commands]
 
     return run
 
 
 @pytest.fixture(scope="session")
-def recorded(
-    project: Path, train: Callable[..., CompletedProcess[str]]
-) -> tuple[CompletedProcess[str], "Run"]:
+def recorded(project: Path, train: Callable[..., Answer]) -> "tuple[Answer, Run]":
     """`python src/train.py notes`, typed in another folder, and its record in the default store."""
-    answer = train("notes")
+    answer = train("notes", new_interpreter=True)
     assert answer.returncode == 0, answer.stderr
     (run,) = runs_in(f"sqlite:///{project / 'mlflow.db'}")
     return answer, run
 
 
-def client_of(uri: str) -> "MlflowClient":
-    """MLflow's own client of a store."""
-    from sgdprobe.tracking import Store  # turns MLflow's telemetry off before it is imported
-
-    return Store(uri, experiment="any", experiment_id="0").client()
-
-
-def runs_in(uri: str) -> "list[Run]":
-    client = client_of(uri)
-    experiments = [found.experiment_id for found in client.search_experiments()]
-    return list(client.search_runs(experiments, order_by=["attributes.start_time ASC"]))
-
-
 @pytest.fixture(scope="session")
-def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+def new_store(
+    made_once: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], str]:
     """The URI of a new, empty store: a copy, since MLflow takes seconds to make one."""
+
+    def make(folder: Path) -> None:
+        client_of(f"sqlite:///{folder}/0.db").search_experiments()
+
+    original = made_once("store", make) / "0.db"
     folder = tmp_path_factory.mktemp("stores")
-    client_of(f"sqlite:///{folder}/0.db").search_experiments()
     numbers = count(1)
 
     def copy() -> str:
-        file = shutil.copy(folder / "0.db", folder / f"{next(numbers)}.db")
+        file = shutil.copy(original, folder / f"{next(numbers)}.db")
         return f"sqlite:///{file}"
 
     return copy
@@ -238,20 +227,12 @@ def runs() -> "Callable[[str], list[Run]]":
 
 
 @pytest.fixture(scope="session")
-def points() -> "Callable[[str, Run], dict[str, list[tuple[int, float]]]]":
-    """All metrics of a run in a store: {"loss": [(1, 2.30), (2, 2.21)], …}, (step, value)."""
-
-    def read(uri: str, run: "Run") -> dict[str, list[tuple[int, float]]]:
-        client = client_of(uri)
-        return {
-            name: [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, name)]
-            for name in run.data.metrics
-        }
-
-    return read
+def points() -> "Callable[[str, Run], Points]":
+    """All metrics of a run in a store."""
+    return points_of
 
 
 @pytest.fixture(scope="session")
 def artifacts(project: Path) -> "Callable[[Run], Path]":
-    """The folder of a run's artifacts; in the project's own store its place is relative."""
-    return lambda run: project / unquote(urlsplit(run.info.artifact_uri).path)
+    """The folder of a run's artifacts."""
+    return lambda run: artifacts_of(project, run)

@@ -1,4 +1,4 @@
-"""Stress: kill a sweep at random moments, type it again until it is done, and look at what it left.
+"""Stress: kill a sweep at random moments, run it again until it is done, and check what it left.
 
 python tests/stress.py --kills 6 --seed 0
 python tests/stress.py --kills 0 --first-starts 20
@@ -10,27 +10,37 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import psutil
-from conftest import client_of, few_digits, runs_in, small_project
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from support import (
+    ForkServer,
+    Process,
+    artifacts_of,
+    few_digits,
+    points_of,
+    runs_in,
+    small_project,
+    wait_until,
+    weights_of,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-Process = subprocess.Popen[bytes]
-
 EPOCHS = 30  # of 5 updates each: half a second a run, so that a kill meets two of them
 CELLS = 6  # of the first grid; where kills are left when it is done, it grows by as many
-LIMIT = 600.0  # seconds after which a command hangs
+TIMEOUT_S = 600.0  # for a command
 CHUNK = 8
 
 
@@ -39,32 +49,33 @@ class StressProject:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("digits", "project", "tmp"):
+        for name in ("digits", "project", "tmp", "output"):
             (folder / name).mkdir()
-        self.project = small_project(folder / "project", few_digits(folder / "digits"))
-        keeper = self.project / "src" / "sgdprobe" / "checkpoint.py"
-        text = keeper.read_text()
-        assert text.count("INTERVAL = 20.0") == 1, "checkpoints are kept at another interval"
-        # Runs this short would never be gone on with.
-        keeper.write_text(text.replace("INTERVAL = 20.0", "INTERVAL = 0.05"))
-        self.log = folder / "log"
-        self.sessions: list[int] = []
+        self.root = small_project(folder / "project", few_digits(folder / "digits"))
+        self.processes: list[Process] = []
+        self._numbers = count(1)
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "TMPDIR": str(folder / "tmp"),
+            # Runs this short would leave no checkpoint at the default of 20 seconds.
+            "SGDPROBE_CHECKPOINT_INTERVAL_S": "0.05",
+        }
+        self._server = ForkServer(self._environment)
 
     def uri(self, name: str) -> str:
         return f"sqlite:///{self.folder / name}.db"
 
     def start(self, *words: str) -> Process:
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, str(self.project / "src" / "train.py"), *words],
-                cwd=self.folder,
-                env={"PATH": os.environ["PATH"], "TMPDIR": str(self.folder / "tmp")},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.sessions.append(process.pid)
+        output = self.folder / "output" / str(next(self._numbers))
+        output.mkdir()
+        process = self._server.start(
+            self.root / "src" / "train.py",
+            words,
+            cwd=self.folder,
+            environment=self._environment,
+            folder=output,
+        )
+        self.processes.append(process)
         return process
 
     def sweep(self, cells: int, store: str) -> Process:
@@ -73,6 +84,11 @@ class StressProject:
             *("dtype=float32", "sweep.n_jobs=2", "sweep.max_kills=1000000"),
             f"tracking.uri={self.uri(store)}",
         )
+
+    def tracebacks(self) -> list[Path]:
+        """The output that has a traceback in it."""
+        files = (self.folder / "output").glob("*/std*")
+        return [file for file in files if "Traceback" in file.read_text()]
 
     def survivors(self) -> list[psutil.Process]:
         """Processes of ours; a worker may take half a second to see that it is alone."""
@@ -84,9 +100,10 @@ class StressProject:
         return found
 
     def _alive(self) -> Iterator[psutil.Process]:
+        sessions = {process.pid for process in self.processes}
         for process in psutil.process_iter():
             try:
-                ours = os.getsid(process.pid) in self.sessions
+                ours = os.getsid(process.pid) in sessions
                 if ours and process.status() != psutil.STATUS_ZOMBIE:
                     yield process
             except (psutil.Error, ProcessLookupError):
@@ -97,11 +114,11 @@ class StressProject:
         for process in self._alive():
             with contextlib.suppress(psutil.Error):
                 process.kill()
+        self._server.close()
 
     def weights(self, run: "Run") -> bytes:
-        path = self.project / unquote(urlsplit(run.info.artifact_uri).path) / "weights.npz"
-        with np.load(path) as content:
-            return b"".join(content[name].tobytes() for name in content.files)
+        layers = weights_of(artifacts_of(self.root, run))
+        return b"".join(layers[name].tobytes() for name in sorted(layers))
 
 
 def begun(store: Path) -> int:
@@ -113,24 +130,17 @@ def begun(store: Path) -> int:
         return 0  # not there yet
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + LIMIT
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what}: still not after {LIMIT:.0f} s")
-        time.sleep(0.02)
-
-
-def kill_once(bench: StressProject, process: Process, rng: np.random.Generator) -> str | None:
+def kill_once(project: StressProject, process: Process, rng: np.random.Generator) -> str | None:
     """Kill the sweep's process or a worker of it; None if it ended before.
 
     One time in four that is while it starts, else shortly after a new run has begun.
     """
-    before = begun(bench.folder / "killed.db")
+    before = begun(project.folder / "killed.db")
     if rng.random() < 0.75:
         wait_until(
-            lambda: begun(bench.folder / "killed.db") > before or process.poll() is not None,
+            lambda: begun(project.folder / "killed.db") > before or process.poll() is not None,
             "a new run",
+            TIMEOUT_S,
         )
     time.sleep(rng.uniform(0, 1.5))
     if process.poll() is not None:
@@ -139,7 +149,7 @@ def kill_once(bench: StressProject, process: Process, rng: np.random.Generator) 
     if workers and rng.random() < 0.5:
         workers[rng.integers(len(workers))].kill()
         return "a worker"
-    process.kill()
+    process.send(signal.SIGKILL)
     process.wait()
     return "the sweep"
 
@@ -152,40 +162,40 @@ def is_worker(process: psutil.Process) -> bool:
     return "loky" in command and "resource_tracker" not in command
 
 
-def kill_repeatedly(bench: StressProject, kills: int, rng: np.random.Generator) -> int:
+def kill_repeatedly(project: StressProject, kills: int, rng: np.random.Generator) -> int:
     """Kill so many times, then let the sweep end. Returns the number of its cells."""
     cells, done, started = CELLS, 0, time.monotonic()
-    process = bench.sweep(cells, "killed")
+    process = project.sweep(cells, "killed")
     while done < kills:
-        struck = kill_once(bench, process, rng)
+        struck = kill_once(project, process, rng)
         if struck:
             done += 1
             at = f"{time.monotonic() - started:.1f} s"
-            runs = begun(bench.folder / "killed.db")
+            runs = begun(project.folder / "killed.db")
             print(f"kill {done}/{kills} at {at}: {struck}, {runs} runs begun", flush=True)
-        if process.poll() is not None:
+        code = process.poll()
+        if code is not None:
             if not struck:
-                assert process.returncode == 0, f"the sweep ended with {process.returncode}"
+                assert code == 0, f"the sweep ended with {code}"
                 cells += CELLS
-            process = bench.sweep(cells, "killed")
+            process = project.sweep(cells, "killed")
     finish(process)
     return cells
 
 
 def finish(process: Process) -> None:
-    code = process.wait(LIMIT)
+    code = process.wait(TIMEOUT_S)
     assert code == 0, f"a command ended with {code}"
 
 
-def faults(bench: StressProject, cells: int) -> list[str]:
-    """What is wrong with the store, held against a sweep that nobody disturbed."""
-    finish(bench.sweep(cells, "whole"))
-    found = by_seed(bench.uri("killed"))
-    wanted = by_seed(bench.uri("whole"))
-    wrong = [f"still alive: {process}" for process in bench.survivors()]
-    if "Traceback" in bench.log.read_text():
-        wrong.append(f"a traceback was written, see {bench.log}")
-    kept = bench.project / "mlruns" / "checkpoints"
+def problems(project: StressProject, cells: int) -> list[str]:
+    """Problems of the store, beside one of a sweep that was not disturbed."""
+    finish(project.sweep(cells, "whole"))
+    found = by_seed(project.uri("killed"))
+    wanted = by_seed(project.uri("whole"))
+    wrong = [f"still alive: {process}" for process in project.survivors()]
+    wrong += [f"a traceback was written, see {file}" for file in project.tracebacks()]
+    kept = project.root / "mlruns" / "checkpoints"
     wrong += [f"a checkpoint is left: {file.name}" for file in kept.glob("*[!w]")]
     if set(found) != set(map(str, range(cells))):
         wrong.append(f"{cells} cells, and runs of the seeds {', '.join(sorted(found))}")
@@ -196,7 +206,7 @@ def faults(bench: StressProject, cells: int) -> list[str]:
             continue
         (run,) = [run for run in runs if run.info.status == "FINISHED"]
         (whole,) = wanted[seed]
-        wrong += [f"seed {seed}: {text}" for text in differences(bench, run, whole)]
+        wrong += [f"seed {seed}: {text}" for text in differences(project, run, whole)]
     return wrong
 
 
@@ -207,73 +217,67 @@ def by_seed(uri: str) -> "dict[str, list[Run]]":
     return result
 
 
-def differences(bench: StressProject, run: "Run", whole: "Run") -> Iterator[str]:
-    """Between a run that may have been killed on its way, and the same one undisturbed."""
+def differences(project: StressProject, run: "Run", whole: "Run") -> Iterator[str]:
+    """Between a run that may have been killed on its way, and the same run undisturbed."""
     if set(run.data.metrics) != set(whole.data.metrics):
         yield f"metrics {sorted(run.data.metrics)}"
-    for name in whole.data.metrics:
-        one = history(bench.uri("killed"), run, name)
-        other = history(bench.uri("whole"), whole, name)
-        if [step for step, _ in one] != [*range(1, EPOCHS + 1)]:
-            yield f"{name} has the steps {[step for step, _ in one]}"
-        elif one != other:
+        return
+    found, wanted = points_of(project.uri("killed"), run), points_of(project.uri("whole"), whole)
+    for name, points in found.items():
+        if [step for step, _ in points] != [*range(1, EPOCHS + 1)]:
+            yield f"{name} has the steps {[step for step, _ in points]}"
+        elif points != wanted[name]:
             yield f"{name} has other values"
-    if bench.weights(run) != bench.weights(whole):
+    if project.weights(run) != project.weights(whole):
         yield "other weights"
 
 
-def history(uri: str, run: "Run", name: str) -> list[tuple[int, float]]:
-    """All points of a metric."""
-    points = client_of(uri).get_metric_history(run.info.run_id, name)
-    return [(point.step, point.value) for point in points]
-
-
-def first_starts(bench: StressProject, number: int) -> list[str]:
-    """What goes wrong when many first commands make a store at the same moment."""
-    uri = bench.uri(f"first-{number}")
-    processes = [bench.start("notes", f"tracking.uri={uri}") for _ in range(CHUNK)]
-    codes = [process.wait(LIMIT) for process in processes]
+def first_starts(project: StressProject, number: int) -> list[str]:
+    """Problems when many first commands make a store at the same moment."""
+    uri = project.uri(f"first-{number}")
+    processes = [project.start("notes", f"tracking.uri={uri}") for _ in range(CHUNK)]
+    codes = [process.wait(TIMEOUT_S) for process in processes]
     runs = runs_in(uri)
-    wrong = [] if codes == [0] * CHUNK else [f"exit codes {codes}, see {bench.log}"]
+    wrong = [] if codes == [0] * CHUNK else [f"exit codes {codes}, see {project.folder}"]
     if [run.info.status for run in runs] != ["FINISHED"] * CHUNK:
         wrong.append(f"runs {[run.info.status for run in runs]}")
     for run in runs:
-        for name in run.data.metrics:
-            steps = [step for step, _ in history(uri, run, name)]
+        for name, points in points_of(uri, run).items():
+            steps = [step for step, _ in points]
             if steps != [1, 2, 3]:
                 wrong.append(f"{run.info.run_id}: {name} has the steps {steps}")
-    print(f"first start {number}: {len(runs)} runs, {len(wrong)} faults", flush=True)
+    print(f"first start {number}: {len(runs)} runs, {len(wrong)} problems", flush=True)
     return wrong
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--first-starts", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    options = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="sgdprobe-stress-"))
-    bench = StressProject(folder)
+    project = StressProject(folder)
     wrong: list[str] = []
     try:
-        for number in range(1, asked.first_starts + 1):
-            wrong += first_starts(bench, number)
-        if asked.kills:
-            cells = kill_repeatedly(bench, asked.kills, np.random.default_rng(asked.seed))
-            wrong += faults(bench, cells)
-            print(f"{asked.kills} kills, {cells} cells, {begun(folder / 'killed.db')} runs")
-    except (AssertionError, TimeoutError, subprocess.TimeoutExpired) as error:
-        wrong.append(f"{error}; see {bench.log}")
+        for number in range(1, options.first_starts + 1):
+            wrong += first_starts(project, number)
+        if options.kills:
+            cells = kill_repeatedly(project, options.kills, np.random.default_rng(options.seed))
+            wrong += problems(project, cells)
+            print(f"{options.kills} kills, {cells} cells, {begun(folder / 'killed.db')} runs")
+    except AssertionError as error:
+        wrong.append(f"{error}; see {project.folder}")
     finally:
-        bench.end()
+        project.end()
     for text in wrong:
         print(f"wrong: {text}")
-    print(f"{len(wrong)} faults; all is in {folder}" if wrong else "no faults")
+    print(f"{len(wrong)} problems; all is in {folder}" if wrong else "no problems")
     if not wrong:
         shutil.rmtree(folder)
     return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    sys.exit(main(sys.argv[1:]))

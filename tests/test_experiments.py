@@ -57,7 +57,7 @@ def test_each_printed_command_is_of_a_kind_that_is_run_here() -> None:
 def test_the_printed_sweeps_can_be_planned(copy: Path, run_commands: RunCommands) -> None:
     commands = [[*words, "sweep.dry_run=true"] for words in commands_of("src/train.py")]
     assert len(commands) >= 2
-    for answer in run_commands(commands, door=copy / "src/train.py"):
+    for answer in run_commands(commands, root=copy):
         assert (answer.returncode, answer.stderr) == (0, ""), answer.args
         assert re.search(r"\d+ runs: 0 done before, \d+ to do", answer.stdout), answer.stdout
 
@@ -68,7 +68,9 @@ def test_the_printed_studies_ask_for_as_many_runs_as_they_publish(
     commands = [[*words, "--no-run"] for words in commands_of("src/explain.py")]
     published = [published_runs(words[words.index("--study") + 1]) for words in commands]
     assert len(published) >= 2
-    answers = run_commands(commands, door=copy / "src/explain.py", MLFLOW_TRACKING_URI=new_store())
+    answers = run_commands(
+        commands, root=copy, script="src/explain.py", MLFLOW_TRACKING_URI=new_store()
+    )
     for answer, count in zip(answers, published, strict=True):
         assert answer.returncode == 2, answer.stderr
         assert answer.stderr.startswith(f"{count} of {count} runs are missing or failed")
@@ -82,7 +84,8 @@ def test_the_study_of_the_notes_runs_with_few_updates_and_seeds(
     small = [*words, "--updates", "20", "--seeds", "2", "--uri", new_store()]
     first, again = run_commands(
         [[*small, "--out", str(tmp_path / name)] for name in ("first", "again")],
-        door=copy / script,
+        root=copy,
+        script=script,
     )
     assert first.returncode == 0, first.stderr
     assert "20 runs" in first.stdout or "20 done" in first.stdout, first.stdout

@@ -4,13 +4,12 @@ import inspect
 import re
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
 
 import pytest
 import yaml
 from hydra._internal.utils import _run_hydra, get_args_parser
+from support import Process
 
 from sgdprobe.commands import cli as commandline
 from sgdprobe.commands.cli import exit_on_user_error, run_command
@@ -183,8 +182,8 @@ COMPLETE = ["-sc", "query=bash"]
 
 
 @pytest.fixture(scope="module")
-def answers(start: Callable[..., Any], project: Path) -> dict[str, CompletedProcess[str]]:
-    """What the command answers when it is asked about itself; all asked at the same time."""
+def answers(start: Callable[..., Process]) -> dict[str, CompletedProcess[str]]:
+    """What the command says of itself; all asked at the same time."""
     line = "python src/train.py "
     asked = {
         "help": start("--help", PYTHONPROFILEIMPORTTIME="1"),
@@ -193,11 +192,7 @@ def answers(start: Callable[..., Any], project: Path) -> dict[str, CompletedProc
         "no": start(*COMPLETE, COMP_LINE=f"{line}no"),
         "-m notes init.sc": start(*COMPLETE, COMP_LINE=f"{line}-m notes init.sc"),
     }
-    answers = {}
-    for name, process in asked.items():
-        out, err = process.communicate(timeout=60)
-        answers[name] = CompletedProcess(process.args, process.returncode, out, err)
-    return answers
+    return {name: process.answer() for name, process in asked.items()}
 
 
 def test_help_shows_recipes_and_settings(answers: dict[str, CompletedProcess[str]]) -> None:

@@ -44,7 +44,7 @@ def root(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def explain(root: Path, run_commands: InTurn) -> InTurn:
     def run(commands: list[list[str]], store: str) -> list[CompletedProcess[str]]:
-        return run_commands(commands, door=root / "src" / "explain.py", MLFLOW_TRACKING_URI=store)
+        return run_commands(commands, root=root, script="src/explain.py", MLFLOW_TRACKING_URI=store)
 
     return run
 

@@ -34,7 +34,7 @@ def answers(
         ("no such thing", *at),
         ("last", *at),
     ]
-    yield run_commands(commands, door="report.py")
+    yield run_commands(commands, script="src/report.py")
     shutil.rmtree(project / "experiments")  # or the tree is dirty for other tests
 
 
@@ -87,7 +87,7 @@ def test_the_same_store_gives_the_same_bytes(
 ) -> None:
     folder = project / "experiments" / "four-cells"
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    run_commands([("sweep", "--study", "four-cells", "--uri", uri)], door="report.py")
+    run_commands([("sweep", "--study", "four-cells", "--uri", uri)], script="src/report.py")
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 

@@ -6,24 +6,20 @@ import platform
 import re
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import IN_TURN, client_of
+from support import Answer, Process, client_of, edit, git
 
 from sgdprobe.provenance.environment import VARIABLES
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-InTurn = Callable[..., list[CompletedProcess[str]]]
-Rerun = Callable[..., CompletedProcess[str]]
+RunCommands = Callable[..., list[Answer]]
 Trained = tuple[list["Run"], list["Run"]]  # single runs, and those of sweeps
 
 OPTIMIZER = "nn/optimizer.py"
@@ -39,6 +35,9 @@ from sgdprobe.nn.moved import moved
 def _update(self, theta, grad, buffer):
     theta -= moved(self.learning_rate * grad)
 SGD.update = _update
+"""
+TWO_THREADS = """
+Environment.single_threaded_blas = lambda self: self._pools.limit(limits=2, user_api="blas")
 """
 IMAGES = "train-images-idx3-ubyte"
 
@@ -76,7 +75,7 @@ def store(new_store: Callable[[], str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def trained(run_commands: InTurn, store: str, runs: "Callable[[str], list[Run]]") -> Trained:
+def trained(run_commands: RunCommands, store: str, runs: "Callable[[str], list[Run]]") -> Trained:
     """Six runs and two sweeps, of eight and of six, which make twenty, all in one store."""
     sweeps = [["-m", *words, f"sweep.n_jobs={n}"] for n, words in SWEEPS.items()]
     commands = [[*words, f"tracking.uri={store}"] for words in [*SINGLE, *sweeps]]
@@ -87,7 +86,7 @@ def trained(run_commands: InTurn, store: str, runs: "Callable[[str], list[Run]]"
     return [run for run in found if "sweep" not in run.data.tags], swept
 
 
-def words_of(answer: CompletedProcess[str]) -> list[str]:
+def words_of(answer: Answer) -> list[str]:
     return [word for word in answer.stdout.split() if word.rstrip(":") in VERDICTS]
 
 
@@ -96,8 +95,7 @@ VERDICTS = ("IDENTICAL", "CLOSE", "DIFFERENT")
 
 def test_twenty_runs_of_different_settings_are_repeated_to_the_last_bit(
     trained: Trained,
-    run_commands: InTurn,
-    project: Path,
+    run_commands: RunCommands,
     store: str,
     runs: "Callable[[str], list[Run]]",
 ) -> None:
@@ -109,7 +107,7 @@ def test_twenty_runs_of_different_settings_are_repeated_to_the_last_bit(
         ["--sweep", sweep, "--uri", store, "--n-jobs", str(n)]
         for sweep, n in zip(ids, (2, 1), strict=True)
     ]
-    answers = run_commands(commands, door=project / "src/rerun.py", **PINNED)
+    answers = run_commands(commands, script="src/rerun.py", **PINNED)
     for answer in answers[:6]:
         assert answer.returncode == 0, answer
         assert words_of(answer) == ["IDENTICAL:"], answer.stdout
@@ -155,77 +153,45 @@ def test_provenance_says_all_that_decides_the_numbers(
         assert numbers["peak_memory_bytes"] > 1e7
 
 
-# Commands of doors in several copies of the project, one a line on stdin, in one process: MLflow
-# is imported once, the project's own modules by each.
-IN_COPIES = IN_TURN.replace(
-    "    out, err, code",
-    "    for name in [name for name in sys.modules if name.partition('.')[0] == 'sgdprobe']:\n"
-    "        del sys.modules[name]\n"
-    "    out, err, code",
-)
-
-
 @pytest.fixture(scope="module")
 def copy(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """Make another machine's copy of the project: without its conf/, its store, its history."""
 
     def make() -> Path:
         root = tmp_path_factory.mktemp("copy")
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(project / "src", root / "src", ignore=ignored)
+        shutil.copytree(project / "src", root / "src")
         return root
 
     return make
 
 
-@pytest.fixture(scope="module")
-def rerun(elsewhere: Path, environment: dict[str, str], store: str) -> Rerun:
-    """Run `python src/rerun.py …` of a copy of the project in a process of its own."""
-
-    def run(project: Path, *words: str, **variables: str) -> CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(project / "src" / "rerun.py"), *words, "--uri", store],
-            cwd=elsewhere,
-            env=environment | variables,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
-    return run
-
-
 def append(file: Path, text: str) -> None:
-    file.write_text(file.read_text() + text)
+    assert file.exists()
+    with file.open("a") as stream:
+        stream.write(text)
 
 
-def edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
-    assert text.count(old) == 1, f"{file} has no {old!r}"
-    file.write_text(text.replace(old, new))
-
-
-def causes(answer: CompletedProcess[str]) -> list[str]:
+def causes(answer: Answer) -> list[str]:
     """The causes listed, the first one first."""
     lines = answer.stdout.partition("most likely first:\n")[2].splitlines()
     return [line.split(". ", 1)[1] for line in lines if line[:4].strip().rstrip(".").isdigit()]
 
 
 @pytest.fixture(scope="module")
-def planted(
+def reruns(
     trained: Trained,
+    run_commands: RunCommands,
     copy: Callable[[], Path],
     digits: Path,
-    elsewhere: Path,
-    environment: dict[str, str],
     artifacts: "Callable[[Run], Path]",
     store: str,
-) -> dict[str, CompletedProcess[str]]:
-    """The repeats of one run with one change each, and of one run without any."""
+) -> dict[str, Answer]:
+    """The reruns of one run with one change each, and of one run without any."""
     run, other = trained[0][2], trained[0][3]
     projects = {change: copy() for change in ("none", "code", "threads")}
-    append(projects["code"] / "src/sgdprobe" / OPTIMIZER, OTHER_ROUNDING)
-    edit(projects["threads"] / "src/sgdprobe/provenance/environment.py", "limits=1", "limits=2")
+    package = Path("src/sgdprobe")
+    append(projects["code"] / package / OPTIMIZER, OTHER_ROUNDING)
+    append(projects["threads"] / package / "provenance/environment.py", TWO_THREADS)
     moved = Path(shutil.copytree(digits, projects["none"] / "moved"))
     flipped = Path(shutil.copytree(digits, projects["none"] / "flipped"))
     images = bytearray((flipped / IMAGES).read_bytes())
@@ -233,68 +199,56 @@ def planted(
     (flipped / IMAGES).write_bytes(images)
     settings = artifacts(other) / "settings.yaml"
     edit(settings, "learning_rate: 0.1,", "learning_rate: 0.1001,")
-    repeat, flipped_root = run.info.run_id, ["--data-root", str(flipped)]
+    run_id, flipped_root = run.info.run_id, ["--data-root", str(flipped)]
     commands = {
-        "moved data": ("none", [repeat, "--data-root", str(moved)]),
-        "data, refused": ("none", [repeat, *flipped_root]),
-        "data": ("none", [repeat, *flipped_root, "--changed-data"]),
+        "moved data": ("none", [run_id, "--data-root", str(moved)]),
+        "data, refused": ("none", [run_id, *flipped_root]),
+        "data": ("none", [run_id, *flipped_root, "--changed-data"]),
         "setting": ("none", [other.info.run_id]),
-        "code": ("code", [repeat]),
-        "threads": ("threads", [repeat]),
+        "code": ("code", [run_id]),
+        "threads": ("threads", [run_id]),
     }
-    lines = [
-        [str(projects[where] / "src/rerun.py"), *words, "--uri", store]
-        for where, words in commands.values()
-    ]
-    process = subprocess.run(
-        [sys.executable, "-c", IN_COPIES],
-        input="\n".join(map(json.dumps, lines)),
-        cwd=elsewhere,
-        env=environment | PINNED,  # as the runs were recorded
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
+    answers = {}
+    for name, (where, words) in commands.items():
+        command = [*words, "--uri", store]
+        (answers[name],) = run_commands(
+            [command], script="src/rerun.py", root=projects[where], **PINNED
+        )
     edit(settings, "learning_rate: 0.1001,", "learning_rate: 0.1,")
-    answers = map(json.loads, process.stdout.splitlines())
-    return {
-        name: CompletedProcess(line, *answer)
-        for name, line, answer in zip(commands, lines, answers, strict=True)
-    }
+    return answers
 
 
-Planted = dict[str, CompletedProcess[str]]
+Reruns = dict[str, Answer]
 
 
-def test_the_same_data_in_another_folder_changes_nothing(planted: Planted) -> None:
-    answer = planted["moved data"]
+def test_the_same_data_in_another_folder_changes_nothing(reruns: Reruns) -> None:
+    answer = reruns["moved data"]
     assert (answer.returncode, words_of(answer)) == (0, ["IDENTICAL:"]), answer
 
 
-def test_changed_data_is_refused_with_its_file_and_both_hashes(planted: Planted) -> None:
-    refused = planted["data, refused"]
+def test_changed_data_is_refused_with_its_file_and_both_hashes(reruns: Reruns) -> None:
+    refused = reruns["data, refused"]
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
     pattern = rf"/flipped/{IMAGES} has the SHA-256 [0-9a-f]{{64}}, recorded is [0-9a-f]{{64}}\n$"
     assert re.search(pattern, refused.stderr), refused.stderr
 
 
-def test_one_bit_of_the_data_is_found_and_blamed(planted: Planted) -> None:
-    answer = planted["data"]
+def test_one_bit_of_the_data_is_found_and_blamed(reruns: Reruns) -> None:
+    answer = reruns["data"]
     assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
     assert causes(answer)[0].startswith("data: ")
     assert causes(answer)[1].startswith(f"data file {IMAGES}: ")
 
 
-def test_one_setting_is_found_and_blamed(planted: Planted) -> None:
-    answer = planted["setting"]
+def test_one_setting_is_found_and_blamed(reruns: Reruns) -> None:
+    answer = reruns["setting"]
     assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
     assert causes(answer) == ["setting training.learning_rate: recorded 0.1, rerun 0.1001"]
     assert "first at epoch 1, loss: " in answer.stdout
 
 
-def test_the_order_of_operations_in_the_code_is_found_and_blamed(planted: Planted) -> None:
-    answer = planted["code"]
+def test_the_order_of_operations_in_the_code_is_found_and_blamed(reruns: Reruns) -> None:
+    answer = reruns["code"]
     assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
     assert answer.stdout.startswith(f"the source differs from the record: {OPTIMIZER};")
     assert causes(answer)[0].startswith(f"source {OPTIMIZER}: ")
@@ -302,17 +256,18 @@ def test_the_order_of_operations_in_the_code_is_found_and_blamed(planted: Plante
 
 
 @pytest.mark.skipif(os.cpu_count() == 1, reason="one core: BLAS has one thread anyhow")
-def test_two_threads_are_found_and_blamed(planted: Planted) -> None:
-    answer = planted["threads"]
+def test_two_threads_are_found_and_blamed(reruns: Reruns) -> None:
+    answer = reruns["threads"]
     assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
     assert causes(answer) == ["BLAS threads: recorded 1, rerun 2"]
 
 
 @pytest.mark.skipif(not X86, reason="other kernels")
 def test_another_kernel_is_close_and_named(
-    trained: Trained, rerun: Rerun, copy: Callable[[], Path]
+    trained: Trained, start: Callable[..., Process], copy: Callable[[], Path], store: str
 ) -> None:
-    answer = rerun(copy(), trained[0][2].info.run_id, **OLD)
+    words = (trained[0][2].info.run_id, "--uri", store)
+    answer = start(*words, script="src/rerun.py", root=copy(), **OLD).answer()
     assert (answer.returncode, words_of(answer)) == (0, ["CLOSE:"]), answer
     assert causes(answer)[0].startswith("BLAS kernel: ")
     assert causes(answer)[0].endswith("rerun Nehalem")
@@ -322,17 +277,17 @@ def test_another_kernel_is_close_and_named(
 
 @pytest.mark.skipif(not X86, reason="other kernels")
 def test_pinned_bits_are_the_same_on_a_processor_that_would_choose_others(
-    trained: Trained, rerun: Rerun, project: Path
+    trained: Trained, start: Callable[..., Process], store: str
 ) -> None:
     run = trained[0][1]
     assert run.data.params["bits"] == "avx2"
-    answer = rerun(project, run.info.run_id, **OLD)
+    answer = start(run.info.run_id, "--uri", store, script="src/rerun.py", **OLD).answer()
     assert (answer.returncode, words_of(answer)) == (0, ["IDENTICAL:"]), answer
 
 
 def test_bad_requests_are_refused_in_one_line_and_write_nothing(
     trained: Trained,
-    run_commands: InTurn,
+    run_commands: RunCommands,
     project: Path,
     store: str,
     runs: "Callable[[str], list[Run]]",
@@ -361,7 +316,7 @@ def test_bad_requests_are_refused_in_one_line_and_write_nothing(
     }
     before = len(runs(store))
     answers = run_commands(
-        [[*words.split(), "--uri", store] for words in cases], door=project / "src/rerun.py"
+        [[*words.split(), "--uri", store] for words in cases], script="src/rerun.py"
     )
     for answer, message in zip(answers, cases.values(), strict=True):
         assert (answer.returncode, answer.stdout) == (2, ""), answer
@@ -371,66 +326,51 @@ def test_bad_requests_are_refused_in_one_line_and_write_nothing(
 
 
 @pytest.fixture
-def changed(project: Path, tmp_path: Path) -> Path:
+def changed_clone(project: Path, tmp_path: Path) -> Path:
     """A clone of the project with a change that is not committed, and a file git doesn't know."""
-    root = tmp_path / "clone"
-    subprocess.run(["git", "clone", "-q", str(project), str(root)], check=True)
-    append(root / "src/sgdprobe" / OPTIMIZER, FASTER)
-    (root / "src/sgdprobe/nn/moved.py").write_text("def moved(step):\n    return step * 1.5\n")
-    return root
+    git(tmp_path, "clone", "-q", str(project), "clone")
+    nn = tmp_path / "clone/src/sgdprobe/nn"
+    append(nn.parent / OPTIMIZER, FASTER)
+    (nn / "moved.py").write_text("def moved(step):\n    return step * 1.5\n")
+    return tmp_path / "clone"
 
 
-def test_the_recorded_source_is_repeated_and_leaves_nothing(
-    changed: Path,
-    rerun: Rerun,
-    elsewhere: Path,
+def test_the_recorded_source_is_rerun_and_leaves_nothing(
+    changed_clone: Path,
+    start: Callable[..., Process],
     environment: dict[str, str],
     store: str,
 ) -> None:
-    git = ["git", "-C", str(changed)]
-    door = [
-        sys.executable,
-        str(changed / "src" / "train.py"),
-        "seed=77",
-        f"tracking.uri={store}",
-    ]
-    subprocess.run(door, cwd=elsewhere, env=environment, check=True, stdout=subprocess.DEVNULL)
-    for words in (["checkout", "-q", "."], ["clean", "-qfd"]):
-        subprocess.run([*git, *words], check=True)
-    answer = rerun(changed, "last", "--at-recorded-commit")
+    first = start("seed=77", f"tracking.uri={store}", root=changed_clone).answer()
+    assert first.returncode == 0, first
+    git(changed_clone, "checkout", "-q", ".")
+    git(changed_clone, "clean", "-qfd")
+    words = ("last", "--at-recorded-commit", "--uri", store)
+    answer = start(*words, script="src/rerun.py", root=changed_clone).answer()
     assert (answer.returncode, words_of(answer)) == (0, ["IDENTICAL:"]), answer
     assert "the source differs" not in answer.stdout
-    nothing_left(changed, environment)
+    nothing_left(changed_clone, environment)
 
 
 def nothing_left(root: Path, environment: dict[str, str]) -> None:
-    git = ["git", "-C", str(root)]
-    listed = subprocess.run([*git, "worktree", "list"], check=True, capture_output=True, text=True)
-    assert listed.stdout.count("\n") == 1, listed.stdout
+    assert git(root, "worktree", "list").count("\n") == 1
     assert not list(Path(environment["TMPDIR"]).glob("sgdprobe-*/"))
-    status = subprocess.run([*git, "status", "--porcelain"], check=True, capture_output=True)
-    assert status.stdout == b""
+    assert git(root, "status", "--porcelain") == ""
 
 
-def test_an_interrupted_repeat_of_recorded_source_leaves_nothing(
+def test_an_interrupted_rerun_of_recorded_source_leaves_nothing(
     trained: Trained,
+    start: Callable[..., Process],
     project: Path,
     environment: dict[str, str],
     store: str,
 ) -> None:
-    door = str(project / "src" / "rerun.py")
-    process = subprocess.Popen(
-        [sys.executable, door, trained[0][1].info.run_id, "--at-recorded-commit", "--uri", store],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    words = (trained[0][1].info.run_id, "--at-recorded-commit", "--uri", store)
+    process = start(*words, script="src/rerun.py")
+    worktrees = Path(environment["TMPDIR"])
+    process.wait_until(
+        lambda: any(worktrees.glob("sgdprobe-*/worktree/src/rerun.py")), "its worktree is there"
     )
-    deadline = time.monotonic() + 60
-    while not list(Path(environment["TMPDIR"]).glob("sgdprobe-*/worktree/src/rerun.py")):
-        assert process.poll() is None, "it ended before it could be interrupted"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 128 + signal.SIGINT
+    process.send(signal.SIGINT)
+    assert process.wait() == 128 + signal.SIGINT
     nothing_left(project, environment)

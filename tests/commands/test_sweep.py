@@ -4,16 +4,15 @@ import io
 import os
 import re
 import signal
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from subprocess import CompletedProcess, Popen
 from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
 import pytest
+from support import Answer, Process, wait_until, weights_of
 
 from sgdprobe.commands.console import plain_console
 from sgdprobe.commands.progress import SweepProgress
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     Points = Callable[[str, Run], dict[str, list[tuple[int, float]]]]
     Artifacts = Callable[[Run], Path]
 
-Train = Callable[..., CompletedProcess[str]]
+Train = Callable[..., Answer]
 
 # 2 × 3 × 2 cells; one scale is there twice, and the last one is infinite in float32, so that
 # these runs fail. The recipe's own rates 0.1 and 1 must not appear.
@@ -49,23 +48,17 @@ def uris(new_store: Callable[[], str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def answers(
-    start: Callable[..., Popen[str]], uris: Mapping[str, str]
-) -> dict[str, CompletedProcess[str]]:
+def answers(start: Callable[..., Process], uris: Mapping[str, str]) -> dict[str, Answer]:
     """The sweep by two worker processes and by none, and one of its cells as a single run."""
     commands = {
         "two workers": (*SWEEP, "sweep.n_jobs=2"),
         "one": (*SWEEP, "sweep.n_jobs=1"),
         "alone": SINGLE,
     }
-    result = {}
     processes = {
         name: start(*words, MLFLOW_TRACKING_URI=uris[name]) for name, words in commands.items()
     }
-    for name, process in processes.items():
-        out, err = process.communicate(timeout=120)
-        result[name] = CompletedProcess(process.args, process.returncode, out, err)
-    return result
+    return {name: process.answer() for name, process in processes.items()}
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +127,7 @@ def test_workers_are_processes_of_their_own(
 
 
 @pytest.mark.parametrize("store", ["two workers", "one"])
-def test_exit_code_and_last_lines(answers: dict[str, CompletedProcess[str]], store: str) -> None:
+def test_exit_code_and_last_lines(answers: dict[str, Answer], store: str) -> None:
     answer = answers[store]
     assert (answer.returncode, answer.stderr) == (1, "")
     lines = answer.stdout.splitlines()
@@ -151,7 +144,7 @@ def test_exit_code_and_last_lines(answers: dict[str, CompletedProcess[str]], sto
     assert sum("FAILED DivergedError: " in line for line in progress) == 4
 
 
-def table(answer: CompletedProcess[str]) -> list[list[str]]:
+def table(answer: Answer) -> list[list[str]]:
     """The rows under the heading, split into words."""
     lines = answer.stdout.splitlines()
     heading = next(i for i, line in enumerate(lines) if line.split()[:2] == ["lr", "scale"])
@@ -161,7 +154,7 @@ def table(answer: CompletedProcess[str]) -> list[list[str]]:
 
 @pytest.mark.parametrize("store", ["two workers", "one"])
 def test_table(
-    answers: dict[str, CompletedProcess[str]],
+    answers: dict[str, Answer],
     by_name: "dict[str, dict[str, list[Run]]]",
     store: str,
 ) -> None:
@@ -191,14 +184,10 @@ def test_the_same_bits_whoever_runs_it(
         (here,), (there,) = by_name["two workers"][name], by_name[other][its_name_there]
         assert points(uris["two workers"], here) == points(uris[other], there), name
         if here.info.status == "FINISHED":
-            assert_same_weights(artifacts(here), artifacts(there))
-
-
-def assert_same_weights(one: Path, other: Path) -> None:
-    with np.load(one / "weights.npz") as a, np.load(other / "weights.npz") as b:
-        assert [*a] == [*b]
-        for name in a:
-            np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+            one, two = weights_of(artifacts(here)), weights_of(artifacts(there))
+            assert [*one] == [*two]
+            for layer in one:
+                np.testing.assert_array_equal(one[layer], two[layer], err_msg=layer)
 
 
 def test_no_cell_is_lost_where_only_groups_are_named(
@@ -218,60 +207,52 @@ def test_no_cell_is_lost_where_only_groups_are_named(
     }
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
-def endless(new_store: Callable[[], str]) -> str:
+def killed_workers_store(new_store: Callable[[], str]) -> str:
     return new_store()
 
 
 @pytest.fixture(scope="module")
 def sweep_with_killed_workers(
-    start: Callable[..., Popen[str]], runs: "Runs", endless: str
-) -> CompletedProcess[str]:
+    start: Callable[..., Process], runs: "Runs", killed_workers_store: str
+) -> Answer:
     """A sweep whose first job loses its worker each time it is under way, and would never end."""
     process = start(
         "-m",
         "notes",
         "training.iterations=1000000,3,4,5",
         "sweep.n_jobs=2",
-        MLFLOW_TRACKING_URI=endless,
+        MLFLOW_TRACKING_URI=killed_workers_store,
     )
 
     def running() -> "list[Run]":
         return [
             run
-            for run in runs(endless)
+            for run in runs(killed_workers_store)
             if run.info.status == "RUNNING"
             and run.data.params.get("training.iterations") == "1000000"
             and run.info.run_id not in killed
         ]
 
     def others_done() -> bool:
-        return [run.info.status for run in runs(endless)].count("FINISHED") == 3
+        return [run.info.status for run in runs(killed_workers_store)].count("FINISHED") == 3
 
     killed: set[str] = set()
     for time_ in ("first", "second"):
-        until(lambda: bool(running()) or process.poll() is not None, f"{time_} try")
+        process.wait_until(lambda: bool(running()), f"the {time_} try")
         if time_ == "second":
-            until(others_done, "the other runs")
+            process.wait_until(others_done, "the other runs")
         (victim,) = running()
         killed.add(victim.info.run_id)
         os.kill(int(victim.data.tags["pid"]), signal.SIGKILL)
-    out, err = process.communicate(timeout=90)
-    return CompletedProcess(process.args, process.returncode, out, err)
+    return process.answer()
 
 
 def test_the_sweep_goes_on_without_the_job_that_loses_its_worker_twice(
-    sweep_with_killed_workers: CompletedProcess[str], runs: "Runs", endless: str
+    sweep_with_killed_workers: Answer, runs: "Runs", killed_workers_store: str
 ) -> None:
     ends: dict[str, list[str]] = {}
-    for run in runs(endless):
+    for run in runs(killed_workers_store):
         ends.setdefault(run.data.params["training.iterations"], []).append(run.info.status)
     assert ends["1000000"] == ["KILLED", "KILLED"], "tried again once, then given up"
     for iterations in ("3", "4", "5"):
@@ -285,7 +266,7 @@ def test_the_sweep_goes_on_without_the_job_that_loses_its_worker_twice(
 
 
 def test_workers_that_are_still_starting_end_with_their_parent(
-    start: Callable[..., Popen[str]], new_store: Callable[[], str]
+    start: Callable[..., Process], new_store: Callable[[], str]
 ) -> None:
     process = start("-m", "notes", "seed=0,1", "sweep.n_jobs=2", MLFLOW_TRACKING_URI=new_store())
 
@@ -301,17 +282,17 @@ def test_workers_that_are_still_starting_end_with_their_parent(
     def starting() -> bool:
         return any("popen_loky_posix" in command for command in session())
 
-    until(lambda: starting() or process.poll() is not None, "a worker")
-    process.kill()
+    process.wait_until(starting, "a worker")
+    process.send(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
-    until(lambda: not session(), "the end of its workers")
+    wait_until(lambda: not session(), "the end of its workers")
 
 
 SCALES = [f"{tenths / 10:g}" for tenths in range(1, 18)]
 
 
 def test_of_36_runs_two_diverge_and_one_worker_is_killed(
-    start: Callable[..., Popen[str]], runs: "Runs", points: "Points", new_store: Callable[[], str]
+    start: Callable[..., Process], runs: "Runs", points: "Points", new_store: Callable[[], str]
 ) -> None:
     uri = new_store()
     process = start(
@@ -329,10 +310,11 @@ def test_of_36_runs_two_diverge_and_one_worker_is_killed(
         os.kill(int(begun[0].data.tags["pid"]), signal.SIGKILL)
         return True
 
-    until(lambda: process.poll() is not None or kills_one(), "a run in the middle")
-    out, err = process.communicate(timeout=180)
-    assert process.returncode == 1
-    assert "Traceback" not in out + err
+    process.wait_until(kills_one, "a run in the middle")
+    answer = process.answer()
+    out = answer.stdout
+    assert answer.returncode == 1
+    assert "Traceback" not in out + answer.stderr
     assert ": 34 done, 2 failed, 0 done before, 0 left, in " in out
     culprits = {f"scale=1e+300 {hidden} seed=0" for hidden in ("[50]", "[100]")}
     told = [line for line in out.splitlines() if "FAILED DivergedError: " in line]
@@ -357,22 +339,21 @@ def test_of_36_runs_two_diverge_and_one_worker_is_killed(
 
 @pytest.fixture(scope="module")
 def interrupted(
-    start: Callable[..., Popen[str]], runs: "Runs", new_store: Callable[[], str]
-) -> "tuple[CompletedProcess[str], list[Run]]":
+    start: Callable[..., Process], runs: "Runs", new_store: Callable[[], str]
+) -> "tuple[Answer, list[Run]]":
     """A sweep of endless runs, and Ctrl-C: the signal goes to all processes of the terminal."""
     uri = new_store()
     process = start(
         *("-m", "notes", "training.iterations=1000000", "seed=0,1,2", "sweep.n_jobs=2"),
         MLFLOW_TRACKING_URI=uri,
     )
-    until(lambda: len(runs(uri)) >= 2, "two runs")
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    return CompletedProcess(process.args, process.returncode, out, err), runs(uri)
+    process.wait_until(lambda: len(runs(uri)) >= 2, "two runs")
+    process.send_to_group(signal.SIGINT)
+    return process.answer(), runs(uri)
 
 
 def test_ctrl_c_ends_a_sweep_and_its_runs(
-    interrupted: "tuple[CompletedProcess[str], list[Run]]",
+    interrupted: "tuple[Answer, list[Run]]",
 ) -> None:
     answer, found = interrupted
     assert {run.info.status for run in found} == {"KILLED"}
@@ -400,7 +381,7 @@ if "--pipe" in sys.orig_argv:  # as joblib calls its worker processes
 
 
 def test_workers_that_can_not_start_end_the_sweep(
-    train: Callable[..., CompletedProcess[str]],
+    train: Train,
     runs: "Runs",
     new_store: Callable[[], str],
     tmp_path: Path,

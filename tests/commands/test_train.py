@@ -1,15 +1,15 @@
-"""The door: what it refuses, in one line and with nothing written, and where its runs land."""
+"""`python src/train.py`: what it refuses, in one line and with nothing written; where runs land."""
 
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from subprocess import CompletedProcess, Popen
 
 import pytest
+from support import Answer, Process
 
 # What a person types after `python src/train.py`, and what must be in the answer. The training
 # set of these tests has 600 images; DAMAGED stands for a folder with one file cut short.
-EXIT_USAGE = {
+REFUSED = {
     # Types, ranges, choices: one setting for each kind of check.
     "seed=1.5": "seed must be an integer of at least 0; got 1.5",
     "seed=": "seed must be an integer of at least 0",
@@ -72,7 +72,7 @@ EXIT_USAGE = {
     "-m notes 'seed=range(5,5)'": "seed=range(5,5): no values",
 }
 
-# Those that are typed again, each in a process of its own: one of every kind.
+# One of every kind, typed once more, each in an interpreter of its own.
 FOR_REAL = [
     "seed=-1",
     "network.activation=gelu",
@@ -83,12 +83,12 @@ FOR_REAL = [
     "-m notes tracking.uri=a,b",
 ]
 
-Refusals = Mapping[str, CompletedProcess[str]]
+Answers = Mapping[str, Answer]
 
 
 @pytest.fixture(scope="module")
 def damaged(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
-    """The digits, but for 508 labels at the end."""
+    """The digits without the last 508 labels."""
     folder = tmp_path_factory.mktemp("damaged")
     for file in digits.iterdir():
         kept = 100 if file.name.startswith("train-labels") else None
@@ -101,19 +101,17 @@ def words(typed: str, damaged: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def exit_on_user_error(
-    run_commands: Callable[..., list[CompletedProcess[str]]], damaged: Path
-) -> Refusals:
+def answers(run_commands: Callable[..., list[Answer]], damaged: Path) -> Answers:
     """The answer to every row. The store can't be used: what is not refused fails there."""
-    commands = [words(typed, damaged) for typed in EXIT_USAGE]
-    answers = run_commands(commands, MLFLOW_TRACKING_URI="refused://by-the-test")
-    return dict(zip(EXIT_USAGE, answers, strict=True))
+    commands = [words(typed, damaged) for typed in REFUSED]
+    found = run_commands(commands, MLFLOW_TRACKING_URI="refused://by-the-test")
+    return dict(zip(REFUSED, found, strict=True))
 
 
-@pytest.mark.parametrize("typed", EXIT_USAGE)
-def test_refused_in_one_line(exit_on_user_error: Refusals, typed: str) -> None:
-    answer = exit_on_user_error[typed]
-    assert EXIT_USAGE[typed] in answer.stderr
+@pytest.mark.parametrize("typed", REFUSED)
+def test_refused_in_one_line(answers: Answers, typed: str) -> None:
+    answer = answers[typed]
+    assert REFUSED[typed] in answer.stderr
     assert answer.stderr.count("\n") == 1, answer.stderr
     assert answer.returncode == 2
     assert answer.stdout == ""
@@ -131,49 +129,44 @@ def files(*folders: Path) -> set[tuple[str, int]]:
 
 @pytest.fixture(scope="module")
 def typed_for_real(
-    start: Callable[..., Popen[str]],
+    start: Callable[..., Process],
     project: Path,
     damaged: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Refusals, set[tuple[str, int]]]:
-    """The answers of real processes, and what changed on the disk meanwhile."""
+) -> tuple[Answers, set[tuple[str, int]]]:
+    """The answers of new interpreters, and the files that changed meanwhile."""
     cwd, temporary = tmp_path_factory.mktemp("cwd"), tmp_path_factory.mktemp("temporary")
     before = files(project, cwd, temporary)
     started = {
-        typed: start(*words(typed, damaged), cwd=cwd, TMPDIR=str(temporary)) for typed in FOR_REAL
+        typed: start(*words(typed, damaged), new_interpreter=True, cwd=cwd, TMPDIR=str(temporary))
+        for typed in FOR_REAL
     }
-    answers = {}
-    for typed, process in started.items():
-        out, err = process.communicate(timeout=60)
-        answers[typed] = CompletedProcess(process.args, process.returncode, out, err)
-    return answers, files(project, cwd, temporary) ^ before
+    found = {typed: process.answer() for typed, process in started.items()}
+    return found, files(project, cwd, temporary) ^ before
 
 
 @pytest.mark.parametrize("typed", FOR_REAL)
-def test_a_process_answers_the_same(
-    typed_for_real: tuple[Refusals, set[tuple[str, int]]], exit_on_user_error: Refusals, typed: str
+def test_a_new_interpreter_answers_the_same(
+    typed_for_real: tuple[Answers, object], answers: Answers, typed: str
 ) -> None:
-    real, same = typed_for_real[0][typed], exit_on_user_error[typed]
-    assert (real.returncode, real.stdout, real.stderr) == (2, "", same.stderr)
-    assert EXIT_USAGE[typed] in real.stderr
+    real, forked = typed_for_real[0][typed], answers[typed]
+    assert (real.returncode, real.stdout, real.stderr) == (2, "", forked.stderr)
+    assert REFUSED[typed] in real.stderr
 
 
-def test_a_refusal_writes_nothing(
-    typed_for_real: tuple[Refusals, set[tuple[str, int]]], exit_on_user_error: Refusals
-) -> None:
-    answers, changed = typed_for_real
-    assert len(answers) == len(FOR_REAL)
-    assert exit_on_user_error
+def test_a_refusal_writes_nothing(typed_for_real: tuple[Answers, set[tuple[str, int]]]) -> None:
+    found, changed = typed_for_real
+    assert len(found) == len(FOR_REAL)
     assert changed == set()
 
 
 def test_runs_land_at_the_projects_root_from_anywhere(
-    recorded: tuple[CompletedProcess[str], object], project: Path, elsewhere: Path
+    recorded: tuple[Answer, object], project: Path, other_cwd: Path
 ) -> None:
     answer, _ = recorded
     assert answer.returncode == 0
     assert (project / "mlflow.db").is_file()
     assert [*(project / "mlruns").rglob("weights.npz")]
-    assert [*elsewhere.iterdir()] == [], "written where the command was typed"
+    assert [*other_cwd.iterdir()] == [], "written where the command was typed"
     written = {path.name for path in project.iterdir()} - {".git", ".gitignore", "src", "conf"}
     assert written == {"mlflow.db", "mlruns"}

@@ -317,13 +317,17 @@ class Sandbox:
         with self._free:
             yield
 
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables of a command: these, and none that would change what it does."""
+        kept = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+        return kept | {"TMPDIR": str(self.folder / "tmp")} | dict(variables)
+
     def start(self, script: str, words: Sequence[str], **variables: str) -> subprocess.Popen[str]:
         """Start a command in a folder that is not the project's."""
-        kept = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         return subprocess.Popen(
             [str(self._python), str(self.project / "src" / script), *words],
             cwd=self.folder / "cwd",
-            env=kept | {"TMPDIR": str(self.folder / "tmp")} | variables,
+            env=self.environment(variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -794,14 +798,6 @@ def _write_json(file: Path, content: Any) -> None:
     file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def check_group(group: str, project: Path, python: Path, old: bool = False) -> list[Item]:
-    """Check one group in a sandbox of its own; nothing where the processor lacks AVX2."""
-    if group in NEEDS_AVX2 and not has_avx2():
-        return []
-    with sandbox(project, python) as box:
-        return CHECKS[group](box, old)
-
-
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="frozen.py", description=(__doc__ or "").splitlines()[0])
@@ -833,7 +829,8 @@ def main(arguments: Sequence[str]) -> int:
             with sandbox(project, python) as box:
                 record_group(group, box)
         else:
-            items = check_group(group, project, python, given.as_recorded)
+            with sandbox(project, python) as box:
+                items = CHECKS[group](box, given.as_recorded)
             print(*items, sep="\n")
             different += sum(bool(item.difference) for item in items)
         print(f"{group}: {time.perf_counter() - started:.0f} s", flush=True)

@@ -5,16 +5,15 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import CompletedProcess, Popen
+from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from support import Points, Process
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-
-Points = dict[str, list[tuple[int, float]]]
 
 # The defaults of these tests are batches of 128 of 600 images, so 5 updates an epoch, and 12
 # updates: epochs of 5, 5 and 2.
@@ -184,7 +183,7 @@ ENDLESS = ("training.iterations=1000000", "tracking.experiment=endless")
 
 @pytest.fixture(scope="module")
 def stopped(
-    start: Callable[..., Popen[str]],
+    start: Callable[..., Process],
     train: Callable[..., CompletedProcess[str]],
     runs: "Callable[[str], list[Run]]",
     new_store: Callable[[], str],
@@ -199,15 +198,13 @@ def stopped(
         name: start(*ENDLESS, f"seed={seed}", MLFLOW_TRACKING_URI=uri)
         for seed, name in enumerate(kinds)
     }
-    for name, process in processes.items():
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("epoch"), name
+    for process in processes.values():
+        process.wait_for("epoch")
     answers = {}
 
     def stop(name: str) -> None:
-        processes[name].send_signal(kinds[name])
-        out, err = processes[name].communicate(timeout=60)
-        answers[name] = CompletedProcess(processes[name].args, processes[name].returncode, out, err)
+        processes[name].send(kinds[name])
+        answers[name] = processes[name].answer()
 
     def by_seed() -> dict[str, "Run"]:
         return {run.data.tags["seed"]: run for run in runs(uri)}

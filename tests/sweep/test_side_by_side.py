@@ -6,11 +6,10 @@ Batches of 128 are these tests' default: there, one BLAS thread and two give dif
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from subprocess import CompletedProcess, Popen
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
+from support import Answer, Process, weights_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -19,26 +18,20 @@ if TYPE_CHECKING:
 
 SEEDS = [str(seed) for seed in range(6)]
 SWEEP = ("-m", "notes", "dtype=float32", f"seed={','.join(SEEDS)}", "training.iterations=50")
-LOCK_TIMEOUT_S = 400  # seconds, on a machine that has other things to do
-
-
-def answered(process: Popen[str]) -> CompletedProcess[str]:
-    out, err = process.communicate(timeout=LOCK_TIMEOUT_S)
-    return CompletedProcess(process.args, process.returncode, out, err)
 
 
 @pytest.fixture(scope="module")
 def both(
-    start: Callable[..., Popen[str]], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[list[CompletedProcess[str]], str]:
+    start: Callable[..., Process], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Answer], str]:
     """The answers of two identical sweeps that make one store together, and the store."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('shared')}/new.db"
-    begun = [start(*SWEEP, "sweep.n_jobs=2", MLFLOW_TRACKING_URI=uri) for _ in range(2)]
-    return [answered(process) for process in begun], uri
+    processes = [start(*SWEEP, "sweep.n_jobs=2", MLFLOW_TRACKING_URI=uri) for _ in range(2)]
+    return [process.answer() for process in processes], uri
 
 
 def test_two_sweeps_at_once_make_each_run_once(
-    both: tuple[list[CompletedProcess[str]], str], runs: "Runs"
+    both: tuple[list[Answer], str], runs: "Runs"
 ) -> None:
     answers, uri = both
     assert [(a.returncode, a.stderr) for a in answers] == [(0, "")] * 2
@@ -51,15 +44,14 @@ def test_two_sweeps_at_once_make_each_run_once(
 def bits(uri: str, run: "Run", points: Callable[..., object], folder: Path) -> str:
     """One hash of every point of every metric, and of the weights."""
     digest = sha256(repr(points(uri, run)).encode())
-    with np.load(folder / "weights.npz") as content:
-        for name in sorted(content.files):
-            digest.update(name.encode() + content[name].tobytes())
+    for name, weights in sorted(weights_of(folder).items()):
+        digest.update(name.encode() + weights.tobytes())
     return digest.hexdigest()
 
 
 def test_any_number_of_workers_gives_the_same_bits(
-    both: tuple[list[CompletedProcess[str]], str],
-    train: Callable[..., CompletedProcess[str]],
+    both: tuple[list[Answer], str],
+    train: Callable[..., Answer],
     new_store: Callable[[], str],
     runs: "Runs",
     points: Callable[..., object],
@@ -81,7 +73,7 @@ def test_any_number_of_workers_gives_the_same_bits(
 
 
 def test_fail_fast_stops_at_the_first_failure(
-    train: Callable[..., CompletedProcess[str]], new_store: Callable[[], str], runs: "Runs"
+    train: Callable[..., Answer], new_store: Callable[[], str], runs: "Runs"
 ) -> None:
     uri = new_store()
     # The first cell diverges at once, and the last ones would never end.

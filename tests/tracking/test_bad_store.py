@@ -6,15 +6,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from subprocess import CompletedProcess, Popen
+from subprocess import Popen
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import client_of
+from support import Answer, Process, client_of, path_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -42,10 +41,6 @@ READ_WELL = {"read-only", "full", "under a file"}
 READ_WELL |= {"to be made on a read-only disk", "to be made on a full disk"}
 
 ENDLESS = ("notes", "training.iterations=1000000", "dtype=float32")
-
-
-def path_of(uri: str) -> Path:
-    return Path(uri.removeprefix("sqlite:///"))
 
 
 @contextmanager
@@ -121,7 +116,7 @@ def spoil(kind: str, file: Path) -> None:
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_store_is_refused(
     kind: str,
-    run_commands: Callable[..., list[CompletedProcess[str]]],
+    run_commands: Callable[..., list[Answer]],
     new_store: Callable[[], str],
     tmp_path: Path,
 ) -> None:
@@ -176,7 +171,7 @@ def locked(file: Path, seconds: float) -> Iterator[None]:
 
 
 def test_a_locked_store_is_waited_for(
-    train: Callable[..., CompletedProcess[str]],
+    train: Callable[..., Answer],
     new_store: Callable[[], str],
     runs: "Callable[[str], list[Run]]",
 ) -> None:
@@ -203,7 +198,7 @@ def test_a_store_that_is_locked_is_waited_for_to_be_opened(new_store: Callable[[
 
 
 def test_a_store_locked_in_the_middle_is_waited_for_longer_than_mlflow_does(
-    start: Callable[..., Popen[str]],
+    start: Callable[..., Process],
     new_store: Callable[[], str],
     runs: "Callable[[str], list[Run]]",
 ) -> None:
@@ -216,19 +211,15 @@ def test_a_store_locked_in_the_middle_is_waited_for_longer_than_mlflow_does(
     wait_for_an_epoch(process, uri, runs)
     with locked(path_of(uri), seconds=23):
         assert process.poll() is None, "it ended before its store was locked"
-        out, err = process.communicate(timeout=300)
-    assert (process.returncode, err) == (0, ""), out
+        answer = process.answer()
+    assert (answer.returncode, answer.stderr) == (0, ""), answer
     for run in runs(uri):
         points = client_of(uri).get_metric_history(run.info.run_id, "loss")
         assert [point.step for point in points] == [*range(1, 41)], "no epoch is lost"
 
 
-def wait_for_an_epoch(process: Popen[str], uri: str, runs: "Callable[[str], list[Run]]") -> None:
-    end = time.monotonic() + 300
-    while not any(run.data.metrics for run in runs(uri)):
-        assert time.monotonic() < end, "no epoch was recorded"
-        assert process.poll() is None, "it ended before its store broke"
-        time.sleep(0.1)
+def wait_for_an_epoch(process: Process, uri: str, runs: "Callable[[str], list[Run]]") -> None:
+    process.wait_until(lambda: any(run.data.metrics for run in runs(uri)), "an epoch")
 
 
 @contextmanager
@@ -285,7 +276,7 @@ BREAKS: dict[Callable[[Path], None], str] = {
 def test_a_store_that_breaks_in_the_middle(
     breaks: Callable[[Path], None],
     words: tuple[str, ...],
-    start: Callable[..., Popen[str]],
+    start: Callable[..., Process],
     new_store: Callable[[], str],
     runs: "Callable[[str], list[Run]]",
     tmp_path: Path,
@@ -297,15 +288,15 @@ def test_a_store_that_breaks_in_the_middle(
         process = start(*several, *ENDLESS, MLFLOW_TRACKING_URI=uri)
         wait_for_an_epoch(process, uri, runs)
         breaks(file)
-        out, err = process.communicate(timeout=300)
+        answer = process.answer()
         if breaks is delete and file.exists():  # sqlite may make an empty file
             assert file.read_bytes() == b"", "a new store was made in its place"
-    assert process.returncode == 1, out + err
-    assert "Traceback" not in out + err
+    out = answer.stdout
+    assert (answer.returncode, answer.stderr) == (1, ""), answer
+    assert "Traceback" not in out
     told = [line for line in out.splitlines() if "can't be used" in line]
     said = re.compile(f"(FAILED StoreError|FAILED in .*StoreError|stopped): the store {uri} can't ")
     assert all(said.search(line) and re.search(BREAKS[breaks], line) for line in told), told
-    assert err == ""
     if words:  # a worker that can't begin its next job may be heard before one that failed
         assert told[-1].startswith("stopped: ")
     else:
@@ -314,18 +305,16 @@ def test_a_store_that_breaks_in_the_middle(
 
 
 def test_reading_a_store_that_is_bad(
-    project: Path,
-    run_commands: Callable[..., list[CompletedProcess[str]]],
-    new_store: Callable[[], str],
+    run_commands: Callable[..., list[Answer]], new_store: Callable[[], str]
 ) -> None:
     uri = new_store()
     spoil("not a database", path_of(uri))
-    doors: Mapping[str, tuple[str, ...]] = {
-        "report.py": ("last",),
-        "explain.py": ("notes", "book", "--fix", "dtype=float32", "--no-run"),
+    commands: Mapping[str, tuple[str, ...]] = {
+        "src/report.py": ("last",),
+        "src/explain.py": ("notes", "book", "--fix", "dtype=float32", "--no-run"),
     }
-    for door, words in doors.items():
-        (answer,) = run_commands([words], door=project / "src" / door, MLFLOW_TRACKING_URI=uri)
+    for script, words in commands.items():
+        (answer,) = run_commands([words], script=script, MLFLOW_TRACKING_URI=uri)
         assert answer.returncode == 2, answer
         assert answer.stderr.startswith(f"the store {uri} can't be used: "), answer.stderr
         assert answer.stderr.count("\n") == 1, answer.stderr

@@ -10,17 +10,18 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import OK, HTTPConnection, HTTPException
 from pathlib import Path
-from subprocess import DEVNULL, CompletedProcess, Popen
+from subprocess import DEVNULL, Popen
 from typing import TYPE_CHECKING
 
 import pytest
+from support import Answer, Process
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
     Runs = Callable[[str], list[Run]]
 
-InTurn = Callable[..., list[CompletedProcess[str]]]
+RunCommands = Callable[..., list[Answer]]
 SWEEP = ("-m", "notes", "seed=0,1,2", "sweep.n_jobs=2")
 EXPLAIN = ("notes", "book", "--fix=dtype=float32", "--factors=init.scale", "--seeds=2")
 
@@ -125,7 +126,7 @@ def server(
 
 
 @pytest.fixture(scope="module")
-def answers(server: Server, train: Callable[..., CompletedProcess[str]]) -> list[str]:
+def answers(server: Server, train: Callable[..., Answer]) -> list[str]:
     """What a sweep prints, the first time and the second."""
     told = []
     for _ in range(2):
@@ -154,22 +155,22 @@ def test_a_sweep_records_every_epoch_there_and_is_not_made_twice(
 
 @pytest.mark.usefixtures("answers")
 def test_a_run_of_it_is_repeated_from_there_alone(
-    server: Server, project: Path, run_commands: InTurn
+    server: Server, run_commands: RunCommands
 ) -> None:
-    (answer,) = run_commands([["last", "--uri", server.uri]], door=project / "src/rerun.py")
+    (answer,) = run_commands([["last", "--uri", server.uri]], script="src/rerun.py")
     assert answer.returncode == 0, answer
     assert "IDENTICAL" in answer.stdout
 
 
 def test_a_gap_is_explained_from_there(
-    answers: list[str], server: Server, project: Path, run_commands: InTurn
+    answers: list[str], server: Server, project: Path, run_commands: RunCommands
 ) -> None:
     study = "--study=behind-a-server"
     folder = project / "experiments" / "behind-a-server"
     (answer,) = run_commands(
-        [[*EXPLAIN, study]], door=project / "src/explain.py", MLFLOW_TRACKING_URI=server.uri
+        [[*EXPLAIN, study]], script="src/explain.py", MLFLOW_TRACKING_URI=server.uri
     )
-    (report,) = run_commands([["--uri", server.uri]], door=project / "src/report.py")
+    (report,) = run_commands([["--uri", server.uri]], script="src/report.py")
     for told in (answer, report):
         assert (told.returncode, told.stderr) == (0, ""), told
     assert f"{server.uri}/#/experiments/" in (folder / "index.html").read_text()
@@ -179,7 +180,7 @@ def test_a_gap_is_explained_from_there(
 
 
 def test_a_server_that_is_killed_in_the_middle_and_comes_back(
-    server: Server, start: Callable[..., Popen[str]], runs: "Runs"
+    server: Server, start: Callable[..., Process], runs: "Runs"
 ) -> None:
     def endless() -> "list[Run]":
         return [
@@ -190,17 +191,17 @@ def test_a_server_that_is_killed_in_the_middle_and_comes_back(
 
     words = ("-m", "book", "seed=7,8,9", "sweep.n_jobs=2")
     process = start(*words, "training.iterations=1000000", MLFLOW_TRACKING_URI=server.uri)
-    while sum(bool(run.data.metrics) for run in endless()) < 2:
-        assert process.poll() is None, "it ended before its server did"
-        time.sleep(0.2)
+    process.wait_until(
+        lambda: sum(bool(run.data.metrics) for run in endless()) == 2, "an epoch of two runs"
+    )
     server.kill()
-    out, err = process.communicate(timeout=300)
-    assert (process.returncode, err) == (1, ""), out
+    answer = process.answer()
+    out = answer.stdout
+    assert (answer.returncode, answer.stderr) == (1, ""), out
     assert f"stopped: the store {server.uri} can't be used: " in out
     server.start()
     assert {run.info.status for run in endless()} == {"RUNNING"}, "nobody could tell"
-    process = start(*words, MLFLOW_TRACKING_URI=server.uri)
-    out, err = process.communicate(timeout=300)
-    assert (process.returncode, err) == (0, ""), out
+    again = start(*words, MLFLOW_TRACKING_URI=server.uri).answer()
+    assert (again.returncode, again.stderr) == (0, ""), again
     assert {run.info.status for run in endless()} == {"KILLED"}
-    assert ": 3 done, 0 failed, 0 done before, 0 left, in " in out
+    assert ": 3 done, 0 failed, 0 done before, 0 left, in " in again.stdout

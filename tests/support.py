@@ -1,0 +1,311 @@
+"""Helpers of the tests: a small data set, a copy of the project, commands as processes, stores."""
+
+import json
+import os
+import select
+import shlex
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgdprobe.data import load
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+ROOT = Path(__file__).parents[1]
+TIMEOUT_S = 240.0  # for a command; the machine may be busy
+
+Answer = CompletedProcess[str]
+Points = dict[str, list[tuple[int, float]]]
+
+
+# --- A small data set, and a copy of the project that reads it.
+
+
+def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
+    sizes = struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes())
+
+
+def few_digits(folder: Path) -> Path:
+    """The first 600 training and 200 test images of MNIST, as a folder for data.root."""
+    data = load("mnist", None)
+    for part, images, labels, n in (
+        ("train", data.train_images, data.train_labels, 600),
+        ("t10k", data.test_images, data.test_labels, 200),
+    ):
+        assert len(set(labels[:n].tolist())) == 10, "every class is needed"
+        write_idx(folder / f"{part}-images-idx3-ubyte", images[:n].reshape(n, 28, 28))
+        write_idx(folder / f"{part}-labels-idx1-ubyte", labels[:n])
+    return folder
+
+
+def small_project(root: Path, digits: Path) -> Path:
+    """A copy of the project, committed, in which the commands of the README take milliseconds.
+
+    Three of its defaults differ: the small data; batches of 128, at which one BLAS thread and
+    two give different bits; 12 updates, which are epochs of 5, 5 and 2.
+    """
+    shutil.copytree(ROOT / "src", root / "src", ignore=shutil.ignore_patterns("*-ubyte.gz"))
+    shutil.copytree(ROOT / "conf", root / "conf")
+    shutil.copy(ROOT / ".gitignore", root)
+    edit(root / "conf/data/mnist.yaml", "root: null", f"root: {digits}")
+    edit(root / "conf/training/sgd.yaml", "batch_size: 100", "batch_size: 128")
+    edit(root / "conf/training/sgd.yaml", "iterations: 10000", "iterations: 12")
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "Add the project")
+    return root
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Replace a text that occurs once in a file."""
+    text = file.read_text()
+    assert text.count(old) == 1, f"{file} has {text.count(old)} times {old!r}"
+    file.write_text(text.replace(old, new))
+
+
+def git(root: Path, *words: str) -> str:
+    """The output of a git command in a repository."""
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    command = ["git", "-C", str(root), *who, *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+# --- Commands as processes.
+
+
+class Process(ABC):
+    """A started command. Its output goes to files, so that it never waits for a reader."""
+
+    def __init__(self, command: Sequence[str], pid: int, folder: Path) -> None:
+        self.command = [*command]
+        self.pid = pid  # also of its session and its process group
+        self._folder = folder
+
+    @abstractmethod
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+
+    @property
+    def stdout(self) -> str:
+        """What it has written so far."""
+        return (self._folder / "stdout").read_text()
+
+    @property
+    def stderr(self) -> str:
+        return (self._folder / "stderr").read_text()
+
+    def wait(self, timeout: float = TIMEOUT_S) -> int:
+        """The exit code, once it has ended."""
+        wait_until(lambda: self.poll() is not None, f"the end of {self}", timeout)
+        code = self.poll()
+        assert code is not None
+        return code
+
+    def answer(self, timeout: float = TIMEOUT_S) -> Answer:
+        """The exit code and all output, once it has ended."""
+        return CompletedProcess(self.command, self.wait(timeout), self.stdout, self.stderr)
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it has written this to stdout."""
+        self.wait_until(lambda: text in self.stdout, f"{text!r} in its output")
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for something that it does; an error if it ends before."""
+
+        def holds() -> bool:
+            alive = self.poll() is None  # asked first: it may do it and end
+            found = condition()
+            assert found or alive, f"ended before {what}: {self.answer()}"
+            return found
+
+        wait_until(holds, what)
+
+    def send(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def send_to_group(self, number: int) -> None:
+        """As a terminal does: to the command and to all processes that it started."""
+        os.killpg(self.pid, number)
+
+    def __str__(self) -> str:
+        return shlex.join(self.command)
+
+
+class InterpreterProcess(Process):
+    """A command in a Python interpreter of its own."""
+
+    def __init__(
+        self,
+        script: Path,
+        arguments: Sequence[str],
+        cwd: Path,
+        environment: Mapping[str, str],
+        folder: Path,
+    ) -> None:
+        command = [sys.executable, str(script), *arguments]
+        with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+            self._popen = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                preexec_fn=restore_sigint,
+            )
+        super().__init__(command, self._popen.pid, folder)
+
+    def poll(self) -> int | None:
+        return self._popen.poll()
+
+
+class ForkedProcess(Process):
+    """A command in a fork of a process that has imported the libraries: see fork_server.py."""
+
+    def __init__(self, command: Sequence[str], status: int, folder: Path) -> None:
+        self._status = os.fdopen(status, "rb", buffering=0)
+        self._code: int | None = None
+        super().__init__(command, self._number(), folder)
+
+    def _number(self) -> int:
+        line = self._status.readline()
+        assert line, "the fork server is gone"
+        return int(line)
+
+    def poll(self) -> int | None:
+        if self._code is None and select.select([self._status], [], [], 0)[0]:
+            self._code = self._number()
+            self._status.close()
+        return self._code
+
+
+class ForkServer:
+    """Client of fork_server.py, which it starts at the first command."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = {**environment, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control, self._served = socket.socketpair()
+        self._lock = threading.Lock()  # the next command only after the last has its process
+
+    def start(
+        self,
+        script: Path,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        folder: Path,
+    ) -> Process:
+        command = {
+            "script": str(script),
+            "arguments": [*arguments],
+            "cwd": str(cwd),
+            "environment": {**environment},
+        }
+        status, its_status = os.pipe()
+        with (
+            self._lock,
+            (folder / "stdout").open("wb") as out,
+            (folder / "stderr").open("wb") as err,
+        ):
+            if self._process is None:
+                self._process = self._launch()
+            descriptors = [out.fileno(), err.fileno(), its_status]
+            socket.send_fds(self._control, [json.dumps(command).encode()], descriptors)
+            os.close(its_status)
+            return ForkedProcess([sys.executable, str(script), *arguments], status, folder)
+
+    def _launch(self) -> "subprocess.Popen[bytes]":
+        number = self._served.fileno()
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tests" / "fork_server.py"), str(number)],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[number],
+        )
+        self._served.close()
+        return process
+
+    def close(self) -> None:
+        """End it, and all commands that still run."""
+        self._control.close()
+        if self._process is not None:
+            self._process.wait(60)
+        else:
+            self._served.close()
+
+
+def restore_sigint() -> None:
+    """A shell that starts pytest in the background makes it, and all it starts, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout: float = TIMEOUT_S) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, f"waited {timeout:.0f} s for {what}"
+        time.sleep(0.03)
+
+
+# --- Stores.
+
+
+def path_of(uri: str) -> Path:
+    """The file of a sqlite store."""
+    return Path(uri.removeprefix("sqlite:///"))
+
+
+def client_of(uri: str) -> "MlflowClient":
+    """MLflow's own client of a store."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when MLflow is imported
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def runs_in(uri: str) -> "list[Run]":
+    """All runs in a store, oldest first."""
+    client = client_of(uri)
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    return list(client.search_runs(experiments, order_by=["attributes.start_time ASC"]))
+
+
+def points_of(uri: str, run: "Run") -> Points:
+    """All metrics of a run: {"loss": [(1, 2.30), (2, 2.21)], …}, (step, value)."""
+    client = client_of(uri)
+    return {
+        name: [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, name)]
+        for name in run.data.metrics
+    }
+
+
+def artifacts_of(project: Path, run: "Run") -> Path:
+    """The folder of a run's artifacts; in the project's own store its place is relative."""
+    return project / unquote(urlsplit(run.info.artifact_uri).path)
+
+
+def weights_of(folder: Path) -> dict[str, NDArray[Any]]:
+    """The final weights among a run's artifacts."""
+    with np.load(folder / "weights.npz") as content:
+        return dict(content)
