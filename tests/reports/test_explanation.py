@@ -126,6 +126,7 @@ def test_the_same_study_gives_the_same_bytes(folder: Path, digits: Path, tmp_pat
         assert file.read_bytes() == (folder / file.name).read_bytes(), file.name
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 @pytest.mark.parametrize("factors", [1, 2])
 def test_a_study_of_few_factors_has_every_section(
     digits: Path, tmp_path: Path, factors: int
@@ -139,6 +140,7 @@ def test_a_study_of_few_factors_has_every_section(
     assert "`network.activation` stays `sigmoid`, as in `notes`; in `book` it is `relu`" in readme
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_names_from_outside_are_text(digits: Path, tmp_path: Path) -> None:
     own, _ = study(digits)
     spec = replace(own.spec, baseline=HOSTILE_TAG, target=HOSTILE_NAME, name="<b>a|b</b>")

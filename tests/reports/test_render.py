@@ -149,7 +149,7 @@ def test_a_name_that_is_missing_is_an_error(form: Any) -> None:
 def test_a_figure_has_a_text_and_a_caption(form: Any) -> None:
     text = (
         '{% from "macros.md.j2" import figure %}'
-        '{% call figure("a.svg", alt) %}below {{ "x" | code }}{% endcall %}'
+        '{% call figure("a.svg") %}{{ alt }}\n---\nbelow {{ "x" | code }}{% endcall %}'
     )
     readme, html = form(text, alt='says "so" & <more>')
     assert readme == '![says "so" \\& \\<more\\>](a.svg)\n\n*below `x`*\n'

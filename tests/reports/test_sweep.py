@@ -74,6 +74,7 @@ def test_the_table_holds_every_run_and_documents_its_columns(folder: Path) -> No
     assert re.findall("`([^`]+)`", " ".join(names)) == columns
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 @pytest.mark.parametrize(
     ("values", "sections"),
     [
@@ -93,6 +94,7 @@ def test_sections_follow_the_axes(
     assert re.findall("^## (.*)$", readme, re.MULTILINE) == [*sections, "cells.csv"]
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_sweep_without_any_result_has_a_report(tmp_path: Path) -> None:
     table = sweep({"init.scale": ["1", "2"], "training.learning_rate": ["1", "2"]})
     for number in range(4):
@@ -101,6 +103,7 @@ def test_a_sweep_without_any_result_has_a_report(tmp_path: Path) -> None:
     assert "4 runs in 4 cells: 4 diverged." in (tmp_path / "README.md").read_text()
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_words_from_a_store_are_text(tmp_path: Path) -> None:
     tags = {"recipe": HOSTILE_NAME, "mlflow.source.name": HOSTILE_TAG}
     tags |= {f"preflight.{HOSTILE_NAME}": f"{HOSTILE_TAG} | <img src=x onerror=alert(1)>\n# x"}

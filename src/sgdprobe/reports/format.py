@@ -6,7 +6,7 @@ lead to its tables, in README.md to the CSV files that list the same runs.
 
 import re
 from collections.abc import Iterable, Sequence, Sized
-from typing import Protocol
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import pass_context
@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from sgdprobe.config import formatting
 from sgdprobe.study.effects import Estimate
+from sgdprobe.study.factors import cell_id
 
 RUNS_FILE, TUNED_FILE = "cells.csv", "tuned.csv"
 
@@ -22,15 +23,6 @@ RUNS_FILE, TUNED_FILE = "cells.csv", "tuned.csv"
 MARKUP = re.compile(r"[\\`*\[\]<>|&~]|(?<![^\W_])_|_(?![^\W_])")
 # Text that would start a heading or a list.
 BLOCK = re.compile(r"^(\d*)(#|[+-](?=\s|$)|(?<=\d)[.)](?=\s|$))")
-
-
-class Run(Protocol):
-    """The parts of a recorded run that a link needs."""
-
-    @property
-    def run_id(self) -> str: ...
-    @property
-    def page(self) -> str: ...
 
 
 def markdown(value: object) -> Markup:
@@ -71,9 +63,9 @@ def interval(estimate: Estimate) -> Markup:
     return Markup(_minus(f"{mean:.2f} % [{low:.2f}, {high:.2f}]"))
 
 
-def short(value: float | None) -> Markup:
+def short(value: float | None) -> str:
     """Three digits, whatever the size; a dash if nothing was recorded."""
-    return Markup("–" if value is None else _minus(f"{value:.3g}"))
+    return "–" if value is None else _minus(f"{value:.3g}")
 
 
 def _minus(text: str) -> str:
@@ -81,19 +73,14 @@ def _minus(text: str) -> str:
     return "0.00" if text in ("-0.00", "+0.00") else text.replace("-", "−")
 
 
-def percent(share: float) -> Markup:
-    """0.7012 as 70.12 %."""
-    return Markup(formatting.percent(share))
-
-
 def listing(words: Iterable[object]) -> Markup:
     """The words with commas and a last "and"."""
     return Markup(formatting.listing([markdown(word) for word in words]))
 
 
-def counted(things: Sized | int, word: str) -> Markup:
+def counted(things: Sized | int, word: str) -> str:
     """For example 1 run, 36 runs."""
-    return Markup(formatting.counted(things if isinstance(things, int) else len(things), word))
+    return formatting.counted(things if isinstance(things, int) else len(things), word)
 
 
 def header(names: Sequence[object]) -> Markup:
@@ -121,8 +108,8 @@ def anchor(context: Context, text: object, name: str) -> Markup:
 
 
 @pass_context
-def link_run(context: Context, run: Run, remark: str = "") -> Markup:
-    """Link to a run in MLflow; its id alone in README.md, whose readers have another store."""
+def link_run(context: Context, run: Any, remark: str = "") -> Markup:
+    """Link to a recorded run in MLflow; show its id alone in README.md."""
     words = markdown(f"{run.run_id[:8]} {remark}")
     address = quote(run.page, safe="/:#?=&%@,;+~")
     return Markup(f"[{words}]({address})") if context["page"] else words
@@ -131,7 +118,7 @@ def link_run(context: Context, run: Run, remark: str = "") -> Markup:
 FILTERS = {
     function.__name__: function
     for function in (
-        markdown, code, points, logit, interval, short, percent, listing, counted, header,
-        link_cell, link_all, anchor, link_run,
+        markdown, code, points, logit, interval, short, formatting.percent, listing, counted,
+        header, link_cell, link_all, anchor, link_run, cell_id,
     )
 }  # fmt: skip

@@ -14,23 +14,18 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sgdprobe.study.effects import Array
 
 # Okabe and Ito's colours, which can be told apart without colour vision.
-BLUE, ORANGE, BLACK = "#0072B2", "#D55E00", "#000000"
-GREY = "#777777"
+BLUE, ORANGE, BLACK, GREY = "#0072B2", "#D55E00", "#000000", "#777777"
 # Styles of lines: colour, marker and dashes all differ.
 STYLES = (
-    (BLACK, "o", "-"),
-    (ORANGE, "s", "--"),
-    (BLUE, "^", "-."),
-    ("#009E73", "D", ":"),
-    ("#CC79A7", "v", "-"),
-    ("#E69F00", "x", "--"),
-)
+    (BLACK, "o", "-"), (ORANGE, "s", "--"), (BLUE, "^", "-."), ("#009E73", "D", ":"),
+    ("#CC79A7", "v", "-"), ("#E69F00", "x", "--"),
+)  # fmt: skip
 COLUMNS = 3
 WIDTH = 9.0  # inches
 
 
 def svg(figure: Figure) -> bytes:
-    """The figure as SVG; the same figure gives the same bytes, whenever it is drawn."""
+    """Return the figure as SVG; the same figure gives the same bytes, whenever it is drawn."""
     with mpl.rc_context({"svg.hashsalt": "sgdprobe", "svg.fonttype": "path"}):
         stream = io.BytesIO()
         # savefig() would draw all of it once more, only to lay it out.
@@ -40,13 +35,14 @@ def svg(figure: Figure) -> bytes:
 
 
 def single(height: float) -> tuple[Figure, Axes]:
-    """A figure with one pair of axes."""
+    """Make a figure with one pair of axes."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.subplots()
 
 
-def panels(count: int, height: float = 2.6, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels in rows of three, all on the same scales."""
+def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Make a figure with `count` panels in rows of at most three, all on the same scales."""
+    columns = min(COLUMNS, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(WIDTH, height * rows + 0.3), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -59,31 +55,40 @@ def panels(count: int, height: float = 2.6, columns: int = COLUMNS) -> tuple[Fig
 
 
 def despine(axes: Axes) -> None:
-    """A light grid and no box."""
+    """Show a light grid and no box."""
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def accuracy_over_epochs(axes: Axes) -> None:
-    """Style axes with epochs below and accuracies, in percent, on the left."""
+    """Show epochs below and accuracies, in percent, on the left."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     despine(axes)
 
 
-def mean_and_band(axes: Axes, curve: Array, **style: Any) -> None:
+def mean_and_band(axes: Axes, curve: Array, label: str, style: tuple[str, str, str]) -> None:
     """Draw the mean of (seeds, epochs), and a band from the lowest seed to the highest."""
+    colour, marker, dashes = style
     epochs = np.arange(1, curve.shape[1] + 1)
-    axes.plot(epochs, curve.mean(axis=0), **style)
+    axes.plot(epochs, curve.mean(axis=0), color=colour, marker=marker, linestyle=dashes,
+              label=label, linewidth=1.2, markersize=3)  # fmt: skip
     low, high = curve.min(axis=0), curve.max(axis=0)
-    axes.fill_between(epochs, low, high, color=style["color"], alpha=0.2, linewidth=0)
+    axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
+
+
+def legend_above(figure: Figure, grid: list[Axes]) -> None:
+    """Show one legend for all panels."""
+    pairs = (zip(*axes.get_legend_handles_labels(), strict=True) for axes in grid)
+    handles = {label: handle for pair in pairs for handle, label in pair}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3,
+                  frameon=False, fontsize=8)  # fmt: skip
 
 
 def accuracy_over_saturation(groups: Mapping[str, Array]) -> Figure:
-    """Saturation of layer 1 and test accuracy at the end of each run : (runs, 2), by label."""
+    """Draw saturation of layer 1 and test accuracy of each run : (runs, 2), by label."""
     figure, axes = single(3.7)
-    for number, (label, runs) in enumerate(groups.items()):
-        colour, marker, _ = STYLES[number % len(STYLES)]
+    for (label, runs), (colour, marker, _) in zip(groups.items(), STYLES * len(groups)):  # noqa: B905
         axes.plot(*runs.T, marker, color=colour, label=label, fillstyle="none")
     axes.set(xlabel="share of saturated units in layer 1, at the end", ylabel="test accuracy")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))

@@ -16,9 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from sgdprobe.config.formatting import format_value
 from sgdprobe.reports import format as filters
-from sgdprobe.study.factors import cell_id
 
 PAGE, README = "index.html", "README.md"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -36,12 +34,8 @@ def write_report(
     facts : the template's variables; tables : CSV by file name; images : SVG by file name.
     """
     page, readme = (to_markdown(template, facts, page=page) for page in (True, False))
-    files = {
-        PAGE: to_html(page, images).encode(),
-        README: readme.encode(),
-        **{name: text.encode() for name, text in tables.items()},
-        **images,
-    }
+    texts = {PAGE: to_html(page, images), README: readme, **tables}
+    files = {name: text.encode() for name, text in texts.items()} | dict(images)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
@@ -67,7 +61,7 @@ def _environment(finalize: Callable[[object], Markup] | None) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= filters.FILTERS | {"value": format_value, "cell_id": cell_id}
+    environment.filters |= filters.FILTERS
     return environment
 
 

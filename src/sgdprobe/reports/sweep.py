@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from sgdprobe import tracking
-from sgdprobe.config.formatting import format_value
+from sgdprobe.config.formatting import format_value, percent
 from sgdprobe.config.settings import OPERATIONAL, Settings
-from sgdprobe.reports.format import interval, percent
+from sgdprobe.reports.format import interval
 from sgdprobe.study.effects import Array, estimate
 
 ROW, COLUMN, PANEL = "init.scale", "training.learning_rate", "network.hidden"
@@ -64,7 +64,7 @@ class SweepTable:
 
     @property
     def has_saturation(self) -> bool:
-        """Whether there is a figure of saturation."""
+        """Whether runs beside a heat map have a saturated layer."""
         return self.has_heat_map and any(SATURATED in run.metrics for run in self.runs)
 
     @cached_property
@@ -126,6 +126,16 @@ class SweepTable:
         curves = [run.curve for run in self.finished(cell)]
         epochs = min(map(len, curves), default=0)
         return np.array([curve[:epochs] for curve in curves]).reshape(len(curves), epochs)
+
+    def saturation(self, hidden: str) -> Array:
+        """(runs, 2) saturation of layer 1 and test accuracy of the finished runs of a network."""
+        runs = (run for cell in self.cells for run in self.finished(cell))
+        pairs = [
+            (run.metrics[SATURATED], run.metrics["test_accuracy"])
+            for run in runs
+            if run.params.get(PANEL) == hidden and SATURATED in run.metrics
+        ]
+        return np.reshape(pairs, (-1, 2))
 
     def settings(self, cell: Cell) -> str:
         """The cell's settings: init.scale=1, training.learning_rate=0.01."""

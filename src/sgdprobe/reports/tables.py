@@ -15,7 +15,11 @@ from sgdprobe.study.factors import Cell, cell_id
 from sgdprobe.study.results import StudyResults
 from sgdprobe.study.tuning import Tuned
 
-NEAR = "only for cells at most one change from baseline or target"
+DIGITS = "one digit for each factor, in the order of their columns; 1: as in the target"
+SEED = "root of the run's random streams; runs with the same seed are pairs"
+BEST = "1 if this value has the cell's best validation_accuracy, mean over the seeds"
+DIVERGED = "1 if the loss became NaN or infinite: the run then counts as guessing"
+STATES = "finished, diverged (the loss became NaN or infinite), failed, killed or running"
 # Of metrics after the last recorded epoch.
 METRICS = {
     "validation_accuracy": "on the images held out of training, 0 … 1",
@@ -24,6 +28,11 @@ METRICS = {
     "loss": "mean over the updates of the last recorded epoch",
 }
 SYMPTOM = "symptom after the last recorded epoch; the project's documentation explains each"
+NEAR = "only for cells at most one change from baseline or target"
+DIAGNOSTICS = {
+    "first_loss": f"loss of the first batch before any update; {NEAR}",
+    "never_predicted": f"classes that the trained network never predicts; {NEAR}",
+}
 
 
 class Column(NamedTuple):
@@ -55,7 +64,7 @@ class StudyRow(NamedTuple):
     study: StudyResults
     cell: Cell
     seed: int
-    position: int = 0
+    position: int
 
     @property
     def run(self) -> "tracking.Result":
@@ -84,56 +93,38 @@ def study_rows(*studies: StudyResults) -> Iterator[StudyRow]:
 
 def study_columns(study: StudyResults) -> list[Column]:
     """Columns of a study's cells.csv."""
+    changes = Column("changes", "number of factors as in the target", lambda row: sum(row.cell))
     return [
-        *_cell_columns(study),
-        Column("changes", "number of factors as in the target", lambda row: sum(row.cell)),
-        *_run_columns(),
-        *_metric_columns("test_accuracy"),
-        *(
-            Column(name, f"{words}; {NEAR}", methodcaller("diagnostic", name))
-            for name, words in (
-                ("first_loss", "loss of the first batch before any update"),
-                ("never_predicted", "classes that the trained network never predicts"),
-            )
-        ),
+        *_run_columns(study, [changes], ["test_accuracy"]),
+        *(Column(name, text, methodcaller("diagnostic", name))
+          for name, text in DIAGNOSTICS.items()),
         *_symptom_columns(run.metrics for run in study.results.values()),
-    ]
+    ]  # fmt: skip
 
 
 def tuned_columns(tuned: Tuned) -> list[Column]:
     """Columns of tuned.csv."""
-    best = "1 if this value has the cell's best validation_accuracy, mean over the seeds"
-    return [
-        *_cell_columns(tuned.tried[0]),
-        Column(
-            tuned.key, "the tuned setting", lambda row: format_value(tuned.values[row.position])
-        ),
-        Column("best", best, lambda row: int(tuned.chosen[row.cell] == row.position)),
-        *_run_columns(),
-        *_metric_columns("validation_accuracy", "test_accuracy"),
+    values = [format_value(value) for value in tuned.values]
+    own = [
+        Column(tuned.key, "the tuned setting", lambda row: values[row.position]),
+        Column("best", BEST, lambda row: int(tuned.chosen[row.cell] == row.position)),
     ]
+    return _run_columns(tuned.tried[0], own, ["validation_accuracy", "test_accuracy"])
 
 
-def sweep_columns(table: SweepTable) -> list[Column]:
-    """Columns of a sweep's cells.csv; rows are (cell, run)."""
-    recipe = "recipes with the same settings, seed and precision aside"
-    states = "finished, diverged (the loss became NaN or infinite), failed, killed or running"
+def _run_columns(
+    study: StudyResults, own: Sequence[Column], accuracies: Sequence[str]
+) -> list[Column]:
     return [
-        Column("cell", "number of the cell: its runs differ in the seed only",
-               lambda row: table.number[row.cell]),
-        *(Column(axis, "varied setting", methodcaller("value", i))
-          for i, axis in enumerate(table.axes)),
-        Column("seed", "root of the run's random streams", lambda row: row.run.params.get("seed")),
+        Column("cell", DIGITS, lambda row: cell_id(row.cell)),
+        *(Column(name, "the factor's settings in this cell", methodcaller("level", i))
+          for i, name in enumerate(study.factorial.names)),
+        *own,
+        Column("seed", SEED, lambda row: row.seed),
         Column("run_id", "the run in MLflow", lambda row: row.run.run_id),
-        Column("recipe", recipe, lambda row: " ".join(table.recipes(row.cell))),
-        Column("status", states, lambda row: row.run.state),
-        Column("epochs", "recorded epochs; a last part-epoch counts",
-               lambda row: len(row.run.curve)),
-        *(Column(name, METRICS[name], partial(_metric, name))
-          for name in ("test_accuracy", "train_accuracy", "loss")),
-        Column("warnings", "names of the warnings before training",
-               lambda row: " ".join(table.warnings_of(row.run))),
-        *_symptom_columns(run.metrics for run in table.runs),
+        Column("diverged", DIVERGED, lambda row: int(row.run.diverged)),
+        *(Column(name, METRICS[name], methodcaller("accuracy", name)) for name in accuracies),
+        *(Column(n, METRICS[n], partial(_metric, n)) for n in ("train_accuracy", "loss")),
     ]  # fmt: skip
 
 
@@ -143,7 +134,7 @@ class SweepRow(NamedTuple):
     cell: tuple[str, ...]
     run: "tracking.SweepRun"
 
-    def value(self, i: int) -> str:
+    def setting(self, i: int) -> str:
         """The value of a varied setting."""
         return self.cell[i]
 
@@ -153,30 +144,25 @@ def sweep_rows(table: SweepTable) -> Iterator[SweepRow]:
     return (SweepRow(cell, run) for cell, runs in table.cells.items() for run in runs)
 
 
-def _cell_columns(study: StudyResults) -> list[Column]:
-    digits = "one digit for each factor, in the order of their columns; 1: as in the target"
+def sweep_columns(table: SweepTable) -> list[Column]:
+    """Columns of a sweep's cells.csv."""
+    recipe = "recipes with these settings, seed and precision aside"
+    epochs = "recorded epochs; a last part-epoch counts"
+    warnings = "names of the warnings before training"
     return [
-        Column("cell", digits, lambda row: cell_id(row.cell)),
-        *(Column(name, "the factor's settings in this cell", methodcaller("level", i))
-          for i, name in enumerate(study.factorial.names)),
-    ]  # fmt: skip
-
-
-def _run_columns() -> list[Column]:
-    seed = "root of the run's random streams; runs with the same seed are pairs"
-    diverged = "1 if the loss became NaN or infinite: the run then counts as guessing"
-    return [
-        Column("seed", seed, lambda row: row.seed),
+        Column("cell", "number of the cell", lambda row: table.number[row.cell]),
+        *(Column(axis, "varied setting", methodcaller("setting", i))
+          for i, axis in enumerate(table.axes)),
+        Column("seed", SEED, lambda row: row.run.params.get("seed")),
         Column("run_id", "the run in MLflow", lambda row: row.run.run_id),
-        Column("diverged", diverged, lambda row: int(row.run.diverged)),
-    ]
-
-
-def _metric_columns(*accuracies: str) -> list[Column]:
-    return [
-        *(Column(name, METRICS[name], methodcaller("accuracy", name)) for name in accuracies),
-        *(Column(n, METRICS[n], partial(_metric, n)) for n in ("train_accuracy", "loss")),
-    ]
+        Column("recipe", recipe, lambda row: " ".join(table.recipes(row.cell))),
+        Column("status", STATES, lambda row: row.run.state),
+        Column("epochs", epochs, lambda row: len(row.run.curve)),
+        *(Column(name, METRICS[name], partial(_metric, name))
+          for name in ("test_accuracy", "train_accuracy", "loss")),
+        Column("warnings", warnings, lambda row: " ".join(table.warnings_of(row.run))),
+        *_symptom_columns(run.metrics for run in table.runs),
+    ]  # fmt: skip
 
 
 def _symptom_columns(metrics: Iterable[Mapping[str, float]]) -> list[Column]:

@@ -4,24 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.nn.functions import Array
-from sgdprobe.reports.plotting import (
-    BLACK,
-    BLUE,
-    ORANGE,
-    WIDTH,
-    accuracy_over_epochs,
-    despine,
-    single,
-)
+from sgdprobe.reports import plotting as style
 
 
 def run_figures(
     epochs: Sequence[EpochMetrics], losses: Array | None, title: str
 ) -> dict[str, Figure]:
-    """The figures of one run by file name; losses : of each update, None if not recorded."""
+    """Draw one run; figures by file name. losses : of each update, None if not recorded."""
     drawn = {"learning_curve.png": learning_curve(epochs, title)}
     if losses is not None:
         drawn["loss_at_every_update.png"] = loss_at_every_update(losses, title)
@@ -29,28 +22,28 @@ def run_figures(
 
 
 def learning_curve(epochs: Sequence[EpochMetrics], title: str) -> Figure:
-    """Loss on the left; train and test accuracy on the right; over epochs."""
-    figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+    """Draw the loss on the left, train and test accuracy on the right; over epochs."""
+    figure = Figure(figsize=(style.WIDTH, 3.6), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     steps = [metrics.epoch for metrics in epochs]
+    loss.plot(steps, [m.loss for m in epochs], ".-", color=style.BLACK)
+    loss.set(xlabel="epoch", ylabel="loss, mean over the epoch's updates")
+    loss.xaxis.set_major_locator(MaxNLocator(integer=True))
+    style.despine(loss)
     train, test = ([m.train_accuracy for m in epochs], [m.test_accuracy for m in epochs])
-    accuracy.plot(steps, train, ".-", color=BLUE, label="train")
-    accuracy.plot(steps, test, ".--", color=ORANGE, label="test")
+    accuracy.plot(steps, train, ".-", color=style.BLUE, label="train")
+    accuracy.plot(steps, test, ".--", color=style.ORANGE, label="test")
     accuracy.set(xlabel="epoch", ylabel="accuracy")
     accuracy.legend(loc="lower right")
-    loss.plot(steps, [m.loss for m in epochs], ".-", color=BLACK)
-    loss.set(xlabel="epoch", ylabel="loss, mean over the epoch's updates")
-    accuracy_over_epochs(accuracy)
-    loss.xaxis.set_major_locator(accuracy.xaxis.get_major_locator())
-    despine(loss)
+    style.accuracy_over_epochs(accuracy)
     figure.suptitle(title)
     return figure
 
 
 def loss_at_every_update(losses: Array, title: str) -> Figure:
-    """The last figure of the notes: the loss of each batch before its update."""
-    figure, axes = single(3.6)
-    axes.plot(np.arange(1, len(losses) + 1), losses, color=BLUE, linewidth=0.4)
+    """Draw the last figure of the notes: the loss of each batch before its update."""
+    figure, axes = style.single(3.6)
+    axes.plot(np.arange(1, len(losses) + 1), losses, color=style.BLUE, linewidth=0.4)
     axes.set(xlabel="update", ylabel="loss of the batch", title=title)
-    despine(axes)
+    style.despine(axes)
     return figure

@@ -10,21 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from sgdprobe.reports import plotting as style
 from sgdprobe.reports.estimates import Estimates
 from sgdprobe.reports.explanation import StudySummary
-from sgdprobe.reports.plotting import (
-    BLACK,
-    BLUE,
-    GREY,
-    ORANGE,
-    WIDTH,
-    accuracy_over_epochs,
-    accuracy_over_saturation,
-    despine,
-    mean_and_band,
-    panels,
-    single,
-)
 from sgdprobe.study.effects import Array, half_width
 
 MAX_ACROSS = 3  # factors along a row of small boxes that still have room for their text
@@ -32,59 +20,47 @@ MAX_PANELS = 12  # of interactions
 
 
 def study_figures(study: StudySummary) -> dict[str, Figure]:
-    """The figures of a study's report by file name."""
-    drawn = _factorial_figures(study.own, study.ends)
-    drawn["learning_curves.svg"] = learning_curves(study)
-    drawn["every_cell.svg"] = every_cell(study)
+    """Draw a study; figures by file name."""
+    drawn = {"learning_curves.svg": learning_curves(study), "every_cell.svg": every_cell(study)}
     if study.saturation:
-        drawn["saturation.svg"] = accuracy_over_saturation(study.saturation)
-    if study.best:
-        drawn |= _factorial_figures(study.best, study.ends, "_tuned")
-    return drawn
-
-
-def _factorial_figures(
-    found: Estimates, ends: Sequence[str], suffix: str = ""
-) -> dict[str, Figure]:
-    drawn = {
-        f"waterfall{suffix}.svg": waterfall(found, ends),
-        f"orderings{suffix}.svg": orderings(found),
-    }
-    if found.interactions:
-        drawn[f"interactions{suffix}.svg"] = interactions(found)
+        drawn["saturation.svg"] = style.accuracy_over_saturation(study.saturation)
+    for suffix, found in (("", study.own), ("_tuned", study.best)):
+        if found:
+            drawn[f"waterfall{suffix}.svg"] = waterfall(found, study.ends)
+            drawn[f"orderings{suffix}.svg"] = orderings(found)
+        if found and found.interactions:
+            drawn[f"interactions{suffix}.svg"] = interactions(found)
     return drawn
 
 
 def learning_curves(study: StudySummary) -> Figure:
-    """A panel for each factor: baseline, target, and the baseline with that one change."""
-    names, design, (baseline, target) = study.own.names, study.design, study.ends
-    figure, grid = panels(len(names))
-    for i, (axes, name) in enumerate(zip(grid, names, strict=True)):
-        for cell, label, colour, marker, dashes in (
-            (design.baseline, baseline, BLACK, "", "-"),
-            (design.target, target, ORANGE, "", "--"),
-            (design.baseline_with(i), "only this change", BLUE, ".", "-"),
+    """Draw a panel for each factor: baseline, target, and the baseline with that one change."""
+    design, (baseline, target) = study.design, study.ends
+    figure, grid = style.panels(len(design.names), 2.6)
+    for i, (axes, name) in enumerate(zip(grid, design.names, strict=True)):
+        for cell, label, line in (
+            (design.baseline, baseline, (style.BLACK, "", "-")),
+            (design.target, target, (style.ORANGE, "", "--")),
+            (design.baseline_with(i), "only this change", (style.BLUE, "o", "-")),
         ):
-            mean_and_band(axes, study.curves(cell), color=colour, marker=marker, linestyle=dashes,
-                          linewidth=1.3, label=label)  # fmt: skip
+            style.mean_and_band(axes, study.curves(cell), label, line)
         axes.set_title(name, fontsize=10)
-        accuracy_over_epochs(axes)
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+        style.accuracy_over_epochs(axes)
+    style.legend_above(figure, grid)
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel("test accuracy", fontsize=10)
     return figure
 
 
 def every_cell(study: StudySummary) -> Figure:
-    """A small box for each cell; left to right the last factors, as many as fit, downwards others.
+    """Draw a small box for each cell; left to right the last factors, as many as fit.
 
     All boxes are drawn into one pair of axes: matplotlib takes seconds to lay out a hundred.
     """
     k = len(study.own.factors)
     across = min(k - k // 2, MAX_ACROSS)
     columns, rows = 2**across, 2 ** (k - across)
-    figure, axes = single(0.95 * rows + 0.1)
+    figure, axes = style.single(0.95 * rows + 0.1)
     means, bands = [], []
     for number, cell in enumerate(study.design.cells()):
         curve = study.curves(cell)
@@ -96,68 +72,65 @@ def every_cell(study: StudySummary) -> Figure:
         )
         means.append(np.column_stack([x, mean]))
         bands.append(np.column_stack([np.append(x, x[::-1]), np.append(low, high[::-1])]))
-        colour, width = (ORANGE, 2.0) if len(set(cell)) == 1 else (GREY, 0.4)  # recipes stand out
-        box = Rectangle((left, base), 0.9, 0.7, fill=False, edgecolor=colour, linewidth=width)
+        is_recipe = len(set(cell)) == 1
+        box = Rectangle((left, base), 0.9, 0.7, fill=False, linewidth=2.0 if is_recipe else 0.4)
+        box.set_edgecolor(style.ORANGE if is_recipe else style.GREY)
         axes.add_patch(box)
         words = f"{''.join(map(str, cell))}  {100 * float(curve[:, -1].mean()):.1f} %"
         axes.text(left, base + 0.74, words, fontsize=7)
-    axes.add_collection(PolyCollection(bands, facecolors=BLUE, alpha=0.3))
-    axes.add_collection(LineCollection(means, colors=BLACK, linewidths=1.1))
+    axes.add_collection(PolyCollection(bands, facecolors=style.BLUE, alpha=0.3))
+    axes.add_collection(LineCollection(means, colors=style.BLACK, linewidths=1.1))
     axes.set(xlim=(-0.05, columns - 0.05), ylim=(1 - rows - 0.05, 0.95))
     axes.axis("off")
     return figure
 
 
 def waterfall(found: Estimates, ends: Sequence[str]) -> Figure:
-    """From the baseline to the target by Shapley shares, in the order of the factors."""
+    """Draw the way from baseline to target by Shapley shares, in the order of the factors."""
     k = len(found.names)
     at = found.at((0,) * k).mean
-    figure, axes = single(0.5 * k + 2)
-    axes.barh(0, at, color=GREY)
+    figure, axes = style.single(0.5 * k + 2)
+    axes.barh(0, at, color=style.GREY)
     for row, name in enumerate(found.names, start=1):
         share = found.shares[name]
-        colour, hatch = (BLUE, "") if share.mean >= 0 else (ORANGE, "///")
+        colour, hatch = (style.BLUE, "") if share.mean >= 0 else (style.ORANGE, "///")
         axes.barh(row, share.mean, left=at, color=colour, hatch=hatch, edgecolor="white")
         at += share.mean
-        axes.errorbar(at, row, xerr=(share.high - share.low) / 2, color=BLACK, capsize=3)
-        axes.annotate(
-            f"{100 * share.mean:+.2f}".replace("-", "−"), (1.01, row), va="center",
-            xycoords=("axes fraction", "data"), fontsize=9,
-        )  # fmt: skip
-    axes.barh(k + 1, at, color=GREY)
+        axes.errorbar(at, row, xerr=(share.high - share.low) / 2, color=style.BLACK, capsize=3)
+        text = f"{100 * share.mean:+.2f}".replace("-", "−")
+        axes.text(1.01, row, text, va="center", fontsize=9, transform=axes.get_yaxis_transform())
+    axes.barh(k + 1, at, color=style.GREY)
     axes.set_yticks(range(k + 2), [ends[0], *found.names, ends[1]])
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("test accuracy; bars: shares in points, with 95 % intervals")
-    despine(axes)
+    style.despine(axes)
     return figure
 
 
 def interactions(found: Estimates) -> Figure:
-    """For each pair the mean at its four combinations; parallel lines mean that effects add up.
+    """Draw the mean of each pair at its four combinations; parallel lines mean no interaction.
 
     The largest interactions first, and no more than fit.
     """
     pairs = list(found.interactions)[:MAX_PANELS]
-    figure, grid = panels(len(pairs), 2.9)
+    figure, grid = style.panels(len(pairs), 2.9)
     others = tuple(range(found.y.ndim - 3))
     for axes, pair in zip(grid, pairs, strict=True):
         positions = [found.names.index(name) for name in pair]
         one, other = (found.factors[position] for position in positions)
         mean = np.moveaxis(found.y, positions, (-3, -2)).mean(axis=others)
-        for level, marker, colour in ((0, "o-", BLACK), (1, "s--", ORANGE)):
-            values = mean[:, level]
-            axes.errorbar(
-                (0, 1), values.mean(axis=-1), yerr=half_width(values), fmt=marker, color=colour,
-                capsize=3, label=other.format_level(level),
-            )  # fmt: skip
+        for level, line, colour in ((0, "o-", style.BLACK), (1, "s--", style.ORANGE)):
+            values, label = mean[:, level], other.format_level(level)
+            axes.errorbar((0, 1), values.mean(axis=-1), yerr=half_width(values), fmt=line,
+                          color=colour, capsize=3, label=label)  # fmt: skip
         axes.set_xticks((0, 1), ["before", "after"])
         axes.set_xlim(-0.3, 1.3)
-        title = f"{one.name}: {one.format_level(0)} → {one.format_level(1)}"
-        axes.set_title(title, fontsize=8)
+        levels = f"{one.format_level(0)} → {one.format_level(1)}"
+        axes.set_title(f"{one.name}: {levels}", fontsize=8)
         axes.legend(title=other.name, fontsize=7, title_fontsize=7, loc="upper center", ncols=2)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        despine(axes)
+        style.despine(axes)
     low, high = grid[0].get_ylim()  # all share it
     grid[0].set_ylim(low, high + 0.3 * (high - low))  # room for the legends above the lines
     figure.supylabel("test accuracy", fontsize=10)
@@ -165,32 +138,32 @@ def interactions(found: Estimates) -> Figure:
 
 
 def orderings(found: Estimates) -> Figure:
-    """Left all orderings from baseline to target; right each factor's contributions to them."""
-    names = found.names
-    figure = Figure(figsize=(WIDTH, max(3.4, 0.5 * len(names) + 1.4)), layout="constrained")
+    """Draw all orderings from baseline to target, and each factor's contributions to them."""
+    names, rows = found.names, range(len(found.names))
+    height = max(3.4, 0.5 * len(names) + 1.4)
+    figure = Figure(figsize=(style.WIDTH, height), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _lattice(left, found.y.mean(axis=-1))
-    for row, name in enumerate(names):
-        ends = [100 * end.effect.mean for end in found.contribution_range(name)]
-        right.plot(ends, [row, row], color=GREY, linewidth=5, alpha=0.4, solid_capstyle="butt")
+    _draw_lattice(left, found.y.mean(axis=-1))
+    ranges = [[100 * end.effect.mean for end in found.contribution_range(n)] for n in names]
+    right.hlines(rows, *zip(*ranges, strict=True), color=style.GREY, linewidth=5, alpha=0.4)
     for estimates, marker, colour, label in (
-        (found.shares, "o", BLACK, "Shapley share"),
-        (found.by_kind["alone"], ">", BLUE, "first of all changes"),
-        (found.by_kind["last"], "<", ORANGE, "last of all changes"),
+        (found.shares, "o", style.BLACK, "Shapley share"),
+        (found.by_kind["alone"], ">", style.BLUE, "first of all changes"),
+        (found.by_kind["last"], "<", style.ORANGE, "last of all changes"),
     ):
         means = [100 * estimates[name].mean for name in names]
-        right.plot(means, range(len(names)), marker, color=colour, label=label, zorder=3)
-    right.axvline(0, color=BLACK, linewidth=0.8)
-    right.set_yticks(range(len(names)), names)
+        right.plot(means, rows, marker, color=colour, label=label)
+    right.axvline(0, color=style.BLACK, linewidth=0.8)
+    right.set_yticks(rows, names)
     right.invert_yaxis()
     right.set_xlabel("contribution in points, minimum to maximum")
     right.legend(fontsize=8, loc="best")
-    despine(right)
+    style.despine(right)
     return figure
 
 
-def _lattice(axes: Axes, mean: Array) -> None:
-    """Every cell at its number of changes, joined to those with one change more."""
+def _draw_lattice(axes: Axes, mean: Array) -> None:
+    """Draw every cell at its number of changes, joined to those with one change more."""
     places = {cell: (sum(cell), mean[cell]) for cell in product((0, 1), repeat=mean.ndim)}
     steps = [
         (place, places[(*cell[:i], 1, *cell[i + 1 :])])
@@ -198,9 +171,9 @@ def _lattice(axes: Axes, mean: Array) -> None:
         for i in range(mean.ndim)
         if not cell[i]
     ]
-    axes.add_collection(LineCollection(steps, colors=GREY, linewidths=0.7))
-    axes.plot(*zip(*places.values(), strict=True), ".", color=BLACK)
+    axes.add_collection(LineCollection(steps, colors=style.GREY, linewidths=0.7))
+    axes.plot(*zip(*places.values(), strict=True), ".", color=style.BLACK)
     axes.set(xlabel="changes made", ylabel="test accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    despine(axes)
+    style.despine(axes)
