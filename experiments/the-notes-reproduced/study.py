@@ -127,8 +127,8 @@ def collect(readings: Mapping[str, Factorial]) -> dict[str, list[Run]]:
     for name, reading in readings.items():
         spec = StudySpec(HERE.name, name, name, reading.seeds)
         study = load_series(load_results(spec, reading, recorded))
-        ids = [result.run_id for result in study.results.values()]
-        arrays = tracking.recorded_arrays(reading.base.tracking.uri, ids, "losses.npz")
+        runs = study.results.values()
+        arrays = tracking.recorded_arrays(reading.base.tracking.uri, runs, "losses.npz")
         found[name] = [
             Run(
                 name,

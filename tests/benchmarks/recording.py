@@ -23,11 +23,11 @@ from problem import UPDATES
 from rich.table import Table
 from timings import Spread, console, ratios, write_csv, write_json
 
-from sgdprobe.run.job import Job, run
+from sgdprobe.run.job import Job, run_job
 from sgdprobe.tracking import RunRecorder, Store, open_experiment
 
 WRITES = {
-    "__init__": "begin, with settings and data set",
+    "__enter__": "begin, with settings and data set",
     "provenance": "provenance",
     "tags": "tags",
     "epoch": "the metrics of all epochs",
@@ -67,7 +67,7 @@ class Stopwatch:
 def one_run(store: Store, seed: int, updates: int) -> float:
     """Seconds of a whole run."""
     training = replace(RUN.training, iterations=updates)
-    outcome = run(Job(replace(RUN, seed=seed, training=training), "timed", f"{seed}"), store)
+    outcome = run_job(Job(replace(RUN, seed=seed, training=training), "timed", f"{seed}"), store)
     if outcome.status != "FINISHED":
         raise SystemExit(outcome.failure)
     return outcome.seconds

@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
 
 import pytest
+from support import client_of
 
 from sgdprobe.commands.explain import parser, recipe_pairs
 from sgdprobe.config.recipe_pair import RecipePair
@@ -86,10 +87,8 @@ def test_every_run_is_recorded_flat_under_the_study(
 
 @pytest.fixture
 def client(study: Path, store: str) -> "MlflowClient":
-    from sgdprobe.tracking import connect
-
     assert study.exists()
-    return connect(store)
+    return client_of(store)
 
 
 def test_cells_csv_holds_what_the_runs_recorded(study: Path, client: "MlflowClient") -> None:
@@ -196,24 +195,30 @@ def test_the_page_is_an_artifact_of_the_first_run_of_the_baseline(
 def test_a_database_and_a_server_give_the_same_results(
     study: Path, store: str, client: "MlflowClient"
 ) -> None:
-    from sgdprobe.tracking import evidence, recorded_arrays, recorded_results
+    from sgdprobe import tracking
+    from sgdprobe.tracking.queries import ClientReader, SqlReader
 
     rows = {row["run_id"]: row for row in lines(study.parent / "explain-book-book")}
     keys = [client.get_run(run_id).data.tags["key"] for run_id in rows]
-    asked = recorded_results(store, keys)
-    assert {result.run_id: result.diverged for result in asked.values()} == {
+    results = tracking.recorded_results(store, keys)
+    assert {run.run_id: run.diverged for run in results.values()} == {
         run_id: row["diverged"] == "1" for run_id, row in rows.items()
     }
-    assert asked == dict(evidence._searched(store, client, keys))
-    results = list(asked.values())
-    (known,) = {type(found) for found in evidence.recorded_evidence(store, results)}
-    for result, found in zip(results, evidence.recorded_evidence(store, results), strict=True):
-        assert found == known(evidence._histories(client, result))
-    ids = [result.run_id for result in results]
-    (losses, *_) = recorded_arrays(store, ids, "losses.npz")
+    for runs in (SqlReader(store), ClientReader(store)):
+        assert {run.tags["key"]: run for run in runs.with_tag("key", keys)} == results
+        assert {run.tags["key"]: run for run in runs.with_tag("key", keys * 9)} == results
+    names = ["test_accuracy", "symptom/"]
+    found = list(results.values())
+    by_sql, by_client = (
+        tracking.with_series(runs, found, names) for runs in (SqlReader(store), ClientReader(store))
+    )
+    assert by_sql == by_client
+    assert {len(run.series.get("test_accuracy", ())) for run in by_sql} == {0, 3}
+    (losses, *_) = tracking.recorded_arrays(store, found, "losses.npz")
     assert losses is not None
     assert len(losses["loss"]) == 12
-    *_, none = recorded_arrays(store, ids, "weights.npz")
+    diverged = [run for run in found if run.diverged]
+    (none, *_) = tracking.recorded_arrays(store, diverged, "weights.npz")
     assert none is None, "a run that diverged leaves no weights"
 
 

@@ -14,10 +14,10 @@ import psutil
 import pytest
 from support import Answer, Process, wait_until, weights_of
 
-from sgdprobe.commands.console import plain_console
-from sgdprobe.commands.progress import SweepProgress
+from sgdprobe.commands.console import SweepProgress, plain_console
 from sgdprobe.config.settings import Settings
 from sgdprobe.run.job import Job, Outcome
+from sgdprobe.tracking import Failure
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -260,7 +260,7 @@ def test_the_sweep_goes_on_without_the_job_that_loses_its_worker_twice(
         assert set(ends[iterations]) <= {"FINISHED", "KILLED"}, ends
     assert sweep_with_killed_workers.returncode == 1
     assert ": 3 done, 1 failed, " in sweep_with_killed_workers.stdout
-    given_up = "1000000 seed=0  KILLED under way at 2 deaths of workers, and given up"
+    given_up = "1000000 seed=0  KILLED abandoned: its worker was killed 2 times"
     assert given_up in sweep_with_killed_workers.stdout
     assert "Traceback" not in sweep_with_killed_workers.stderr
 
@@ -368,7 +368,7 @@ def test_what_a_failure_says_is_shown_as_it_is(failure: str) -> None:
     job = Job(Settings(), "notes", "lr=1 [50,100] seed=0")
     progress = SweepProgress(1, plain_console(written))
     with progress:
-        progress.add(Outcome(job, "FAILED", None, [], 0.1, failure))
+        progress.add(Outcome(job, "FAILED", None, 0.1, failure=Failure("error", failure)))
     assert f"1/1  lr=1 [50,100] seed=0  FAILED {failure}\n" in written.getvalue()
     assert progress.failed == 1
 
@@ -396,8 +396,8 @@ def test_workers_that_can_not_start_end_the_sweep(
     told = answer.stdout.splitlines()
     deaths = [line for line in told if line.startswith("a worker died (EXIT(1)")]
     assert len(deaths) == 5, answer.stdout
-    assert all(line.endswith(", and with it: no run") for line in deaths)
-    assert "stopped: 5 times workers died before a run began" in told
+    assert all(line.endswith(", running: none") for line in deaths)
+    assert "stopped: workers died 5 times before starting any run" in told
     assert answer.returncode == 1
     assert answer.stderr == ""
     assert runs(uri) == []

@@ -17,7 +17,7 @@ from sgdprobe.study.design import Factorial
 from sgdprobe.study.results import StudyResults
 from sgdprobe.study.spec import StudySpec
 from sgdprobe.study.tuning import Tuned
-from sgdprobe.tracking import Result, SweepRun
+from sgdprobe.tracking import RecordedRun
 
 # A page address that must lead nowhere else, and names that must not become markup.
 ADDRESS = "http://127.0.0.1:5000/#/experiments/1/runs/"
@@ -30,6 +30,7 @@ DIFFERENCES: dict[str, Any] = {
     "network.softmax_over": "sample", "init.scale": 0.01, "training.learning_rate": 0.1,
 }  # fmt: skip
 VALUES = (0.01, 0.1)
+DIVERGED = {"failure_reason": "diverged"}
 
 
 def study(digits: Path, factors: int = 3, tuned: bool = False) -> tuple[StudyResults, Tuned | None]:
@@ -68,7 +69,10 @@ def results(spec: StudySpec, factorial: Factorial, shift: float = 0.0) -> StudyR
         ) | {"loss": 1 - accuracy, "symptom/saturated_1": 0.5, "symptom/gradient_norm_1": 2.0}
         tags = {"diagnostic.first_loss": "2.3", "diagnostic.never_predicted": "3 5"}
         run_id = f"{number:08x}{0:024x}"
-        found[run] = Result(run_id, ADDRESS + run_id, number == 2, metrics, tags)
+        status = "FINISHED"
+        if number == 2:
+            status, tags = "FAILED", tags | {"failure": "the loss is nan"} | DIVERGED
+        found[run] = RecordedRun(run_id, status, url=ADDRESS + run_id, tags=tags, metrics=metrics)
         series[run] = {
             "test_accuracy": [accuracy / 2, accuracy], "symptom/saturated_1": [0.25, 0.5],
             "symptom/gradient_norm_1": [1.0, 2.0],
@@ -86,11 +90,11 @@ def sweep(values: Mapping[str, list[str]], **tags: str) -> SweepTable:
     for number, combination in enumerate(product(*values.values())):
         run_id = f"{number:08x}{0:024x}"
         runs.append(
-            SweepRun(
-                run_id, ADDRESS + run_id, "run", "FINISHED",
-                given | dict(zip(values, combination, strict=True)),
-                {"recipe": "made", "mlflow.source.name": "train.py -m made"} | tags,
-                metrics, (0.5, 0.75),
+            RecordedRun(
+                run_id, "FINISHED", "run", url=ADDRESS + run_id,
+                params=given | dict(zip(values, combination, strict=True)),
+                tags={"recipe": "made", "mlflow.source.name": "train.py -m made"} | tags,
+                metrics=metrics, series={"test_accuracy": (0.5, 0.75)},
             )
         )  # fmt: skip
     return SweepTable.of("20260101-000000-made", runs, {"book": Settings()})
@@ -111,8 +115,8 @@ class Attributes(HTMLParser):
 def diverged(table: SweepTable, number: int) -> SweepTable:
     """The same sweep, in which one run diverged."""
     runs = list(table.runs)
-    failure = {"failure": "DivergedError: the loss became nan", "failure_reason": "diverged"}
+    failure = {"failure": "DivergedError: the loss became nan"} | DIVERGED
     runs[number] = replace(
-        runs[number], status="FAILED", metrics={}, curve=(), tags={**runs[number].tags, **failure}
+        runs[number], status="FAILED", metrics={}, series={}, tags={**runs[number].tags, **failure}
     )
     return replace(table, runs=runs)

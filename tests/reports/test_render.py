@@ -126,7 +126,7 @@ def test_links_lead_to_the_page_or_to_the_files(form: Any) -> None:
 def test_a_run_is_linked_on_the_page_only(form: Any, address: str, is_link: bool) -> None:
     class Run:
         run_id = "0123456789abcdef"
-        page = address
+        url = address
 
     readme, html = form("{{ run | link_run('(diverged)') }}", run=Run())
     assert readme == "01234567 (diverged)\n"

@@ -10,7 +10,7 @@ from sgdprobe.study.design import Factorial
 from sgdprobe.study.results import StudyResults
 from sgdprobe.study.spec import StudySpec
 from sgdprobe.study.tuning import Tuned
-from sgdprobe.tracking import Result
+from sgdprobe.tracking import RecordedRun
 
 KEY = "training.learning_rate"
 SPEC = StudySpec("study", "notes", "book", seeds=2, tuned=KEY)
@@ -30,9 +30,13 @@ def at(value: float) -> StudyResults:
     results = {}
     for run, validation, test in zip(factorial.runs(), VALIDATION[value], TEST[value], strict=True):
         metrics = {}
+        tags = {"failure": "the loss is nan", "failure_reason": "diverged"}
         if validation is not None and test is not None:
+            tags = {}
             metrics = {"validation_accuracy": validation / 100, "test_accuracy": test / 100}
-        results[run] = Result(f"{value}-{run}", "1", not metrics, metrics)
+        results[run] = RecordedRun(
+            f"{value}-{run}", "FINISHED" if metrics else "FAILED", tags=tags, metrics=metrics
+        )
     return StudyResults(SPEC, factorial, results)
 
 

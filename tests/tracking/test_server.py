@@ -109,8 +109,7 @@ def test_where_a_browser_finds_a_store(uri: str, host: str, command: str | None)
 
 
 def test_the_default_store_needs_no_address() -> None:
-    from sgdprobe.tracking import Store
-    from sgdprobe.tracking.store import default_uri
+    from sgdprobe.tracking import Store, default_uri
 
     assert Store(default_uri(), "any", "7").ui_command() == "mlflow ui"
 

@@ -1,27 +1,33 @@
-"""What a person sees of one run: a line that lives in a terminal, plain lines elsewhere."""
+"""Lines, progress bars and tables that a person sees of one run and of a sweep."""
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
 
-from sgdprobe.config.formatting import duration, percent
+from sgdprobe.config.formatting import duration, format_value, percent
+from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics, TrainingState
 from sgdprobe.paths import PROJECT_ROOT
+from sgdprobe.run.job import Outcome, RunCallbacks
 from sgdprobe.run.preflight import PreflightWarning
+from sgdprobe.sweep.plan import Plan, same_program
 
 
 def plain_console(file: IO[str] | None = None) -> Console:
-    """A console that shows text as it is; rich would read [words] in brackets as its markup."""
+    """Return a console that prints text as it is; rich would read [words] as its markup."""
     return Console(file=file, highlight=False, markup=False)
 
 
 def epoch_line(metrics: EpochMetrics, total: int, left: float) -> str:
-    """One epoch in at most 79 characters."""
+    """Return a line about one epoch, of at most 79 characters."""
     return (
         f"epoch {metrics.epoch:>{len(str(total))}}/{total}  loss {metrics.loss:<7.4f} "
         f"train {percent(metrics.train_accuracy)}  test {percent(metrics.test_accuracy)}  "
@@ -30,7 +36,7 @@ def epoch_line(metrics: EpochMetrics, total: int, left: float) -> str:
 
 
 def epoch_table(epochs: Sequence[EpochMetrics]) -> str:
-    """One line an epoch."""
+    """Return one line for each epoch."""
     return "\n".join(
         f"epoch {m.epoch:>3}  loss {m.loss:<7.4f} train {percent(m.train_accuracy)}  "
         f"test {percent(m.test_accuracy)}"
@@ -38,16 +44,16 @@ def epoch_table(epochs: Sequence[EpochMetrics]) -> str:
     )
 
 
-def where_to_look(page: str, command: str | None) -> str:
-    """What to open next, and before it to type, wherever the reader stands."""
+def where_to_look(url: str, command: str | None) -> str:
+    """Return the address to open next, and the command to type first, for any directory."""
     if command is None:
-        return f"to compare: open\n  {page}"
+        return f"to compare: open\n  {url}"
     root = "" if Path.cwd() == PROJECT_ROOT else f"cd {PROJECT_ROOT} && "
-    return f"to compare: {root}{command}\n  then open {page}"
+    return f"to compare: {root}{command}\n  then open {url}"
 
 
-class RunProgress:
-    """The progress of one run: a line an epoch, and between epochs how far it is.
+class RunProgress(RunCallbacks):
+    """The progress of one run: a line for each epoch, and between epochs how far it is.
 
     In a terminal that is a bar; elsewhere a line a minute, for runs whose epochs take hours.
     """
@@ -56,8 +62,8 @@ class RunProgress:
         self.console = console or plain_console()
         self._updates = updates
         self._epochs = epochs
-        self._made = 0  # updates in this process
-        self._started = self._said = time.perf_counter()
+        self._updates_made = 0  # in this process
+        self._started = self._printed = time.perf_counter()
         self._bar = Progress(
             TextColumn("update {task.completed:,.0f}/{task.total:,.0f}"),
             BarColumn(bar_width=24),
@@ -68,33 +74,33 @@ class RunProgress:
         )
         self._task = self._bar.add_task("", total=updates)
 
-    def caution(self, caution: PreflightWarning) -> None:
-        """Show what looks wrong before training."""
-        self.console.print(f"warning: {caution.text}", soft_wrap=True)
+    def on_warning(self, warning: PreflightWarning) -> None:
+        """Print a warning."""
+        self.console.print(f"warning: {warning.text}", soft_wrap=True)
 
-    def update(self, checkpoint: TrainingState) -> None:
-        """Count an update; show it now and then."""
-        self._made += 1
+    def on_update(self, state: TrainingState) -> None:
+        """Count an update; show it at intervals."""
+        self._updates_made += 1
         now = time.perf_counter()
-        if now - self._said < (0.2 if self.console.is_terminal else 60.0):
+        if now - self._printed < (0.2 if self.console.is_terminal else 60.0):
             return
-        self._said = now
-        done = checkpoint.updates
-        state = f"loss {checkpoint.losses[-1]:.4f}  left {duration(self._left(done))}"
+        self._printed = now
+        done = state.updates
+        line = f"loss {state.losses[-1]:.4f}  left {duration(self._left(done))}"
         if self.console.is_terminal:
-            self._bar.update(self._task, completed=done, description=state)
+            self._bar.update(self._task, completed=done, description=line)
         else:
-            self.console.print(f"update {done:,}/{self._updates:,}  {state}")
+            self.console.print(f"update {done:,}/{self._updates:,}  {line}")
 
-    def epoch(self, metrics: EpochMetrics) -> None:
-        """Show an epoch that has ended."""
+    def on_epoch(self, metrics: EpochMetrics) -> None:
+        """Print an epoch that has ended."""
         line = epoch_line(metrics, self._epochs, self._left(metrics.updates))
         self.console.print(line, soft_wrap=True)
 
     def _left(self, done: int) -> float:
-        """Seconds to the end, at the pace so far; a run may have gone on from a checkpoint."""
+        """Return the seconds to the end, at the pace of the updates in this process."""
         took = time.perf_counter() - self._started
-        return took / max(self._made, 1) * (self._updates - done)
+        return took / max(self._updates_made, 1) * (self._updates - done)
 
     def __enter__(self) -> "RunProgress":
         self._bar.start()
@@ -107,3 +113,115 @@ class RunProgress:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+
+class SweepProgress:
+    """The progress of a sweep: a line for each run, and the state of all."""
+
+    def __init__(self, total: int, console: Console) -> None:
+        self.console = console
+        self.outcomes: list[Outcome] = []
+        self._total = total
+        self._started = time.perf_counter()
+        self._bar = Progress(
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task(self._state(), total=total)
+
+    @property
+    def failed(self) -> int:
+        """The number of runs that did not end FINISHED."""
+        return sum(outcome.status != "FINISHED" for outcome in self.outcomes)
+
+    def add_reused(self, outcomes: Sequence[Outcome]) -> None:
+        """Count runs that were done before, and print how many."""
+        self.outcomes.extend(outcomes)
+        if outcomes:
+            runs = f"{len(outcomes)} of {self._total} runs"
+            self.console.print(f"{runs} were done before, with the same settings, data and source")
+
+    def counts(self) -> str:
+        """Return a text such as "33 done, 1 failed, 2 done before, 0 left"."""
+        before = sum(outcome.reused for outcome in self.outcomes)
+        ended = len(self.outcomes)
+        return (
+            f"{ended - self.failed - before} done, {self.failed} failed, "
+            f"{before} done before, {self._total - ended} left"
+        )
+
+    def warnings(self) -> str:
+        """Return a line that counts the warnings before training; empty without any."""
+        warned = [outcome.warnings for outcome in self.outcomes if outcome.warnings]
+        names = Counter(warning.name for warnings in warned for warning in warnings)
+        if not names:
+            return ""
+        each = ", ".join(f"{name} {count}" for name, count in sorted(names.items()))
+        return f"{len(warned)} runs with warnings before training, in their tags: {each}"
+
+    def add(self, outcome: Outcome) -> None:
+        """Print a run that has ended."""
+        self.outcomes.append(outcome)
+        number = f"{len(self.outcomes):>{len(str(self._total))}}/{self._total}"
+        if outcome.failure:
+            result = f"{outcome.status} {outcome.failure.message}"
+        else:
+            time_ = "done before" if outcome.reused else duration(outcome.seconds)
+            result = f"test {percent(outcome.metrics['test_accuracy'])}  {time_}"
+        self.console.print(f"{number}  {outcome.job.name}  {result}", soft_wrap=True)
+        self._bar.update(self._task, completed=len(self.outcomes), description=self._state())
+
+    def print(self, line: str) -> None:
+        """Print a line about the sweep as a whole."""
+        self.console.print(line, soft_wrap=True)
+
+    def _state(self) -> str:
+        made = sum(not outcome.reused for outcome in self.outcomes)
+        if not made:
+            return self.counts()
+        each = (time.perf_counter() - self._started) / made
+        left = self._total - len(self.outcomes)
+        return f"{self.counts()}, {duration(each * left)} to go"
+
+    def __enter__(self) -> "SweepProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+
+def result_table(plan: Plan, outcomes: Sequence[Outcome], recipes: Mapping[str, Settings]) -> Table:
+    """Return a table of the runs, best test accuracy first; a run that is a recipe has its name."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    axes = plan.varied or ("seed",)
+    for axis in axes:
+        table.add_column(Settings.traits(axis).label, justify="right")
+    for heading in ("test", "train", "loss", "time"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for outcome in sorted(outcomes, key=_rank):
+        settings, last = outcome.job.settings, outcome.metrics
+        cells = [format_value(settings.flat()[axis]) for axis in axes]
+        if outcome.failure or not last:
+            cells += ["-", "-", "-"]
+        else:
+            cells += [percent(last["test_accuracy"]), percent(last["train_accuracy"])]
+            cells += [f"{last['loss']:.4f}"]
+        names = [name for name, recipe in recipes.items() if same_program(recipe, settings)]
+        note = " ".join(f"<- {name}" for name in names) if names else ""
+        note = f"{outcome.status} {note}" if outcome.failure else note
+        table.add_row(*cells, duration(outcome.seconds), note)
+    return table
+
+
+def _rank(outcome: Outcome) -> tuple[bool, float]:
+    return outcome.failure is not None, -outcome.metrics.get("test_accuracy", 0.0)

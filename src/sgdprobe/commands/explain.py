@@ -154,7 +154,7 @@ def study_spec(given: argparse.Namespace, arguments: Sequence[str]) -> StudySpec
     )
 
 
-def _recorded(study: Study) -> "dict[str, tracking.Result]":
+def _recorded(study: Study) -> "dict[str, tracking.RecordedRun]":
     """Return the results that the store holds already, by key."""
     return tracking.recorded_results(study.factorial.base.tracking.uri, study.keys)
 

@@ -44,7 +44,7 @@ def report(word: str, study: str | None, uri: str | None, recipes: LoadRecipes) 
     """
     folder = None if study is None else study_folder(study)
     if word == NEWEST:
-        newest = tracking.newest_sweep(uri)
+        newest = tracking.newest_sweep(tracking.connect(uri))
         if newest is None:
             raise SettingsError("the store holds no sweep yet; report.py last draws the last run")
         word = newest
@@ -62,9 +62,11 @@ def report_sweep(
     word: str, folder: Path | None, uri: str | None, recipes: LoadRecipes
 ) -> Path | None:
     """Write the report of a sweep or an experiment and return its page; None if there is none."""
-    runs = tracking.runs_of(uri, word)
+    store_runs = tracking.connect(uri)
+    runs = tracking.runs_of(store_runs, word)
     if not runs:
         return None
+    runs = tracking.with_series(store_runs, runs, ["test_accuracy"])
     table = reports.SweepTable.of(word, runs, recipes())
     return reports.write_sweep_report(table, folder or REPORTS / quote(word, safe=""))[0]
 
@@ -74,15 +76,15 @@ def report_run(word: str, uri: str | None) -> int:
 
     Raises SettingsError if the word names no run.
     """
-    client = tracking.connect(uri)
-    run = tracking.find_run(client, word)
-    epochs = tracking.recorded_epochs(client, run)
-    (losses,) = tracking.recorded_arrays(uri, [run.info.run_id], "losses.npz")
-    title = f"{run.data.tags.get('recipe', '')}: {run.info.run_name}"
+    store_runs = tracking.connect(uri)
+    run = tracking.find_run(store_runs, word)
+    epochs = tracking.recorded_epochs(store_runs, run)
+    (losses,) = tracking.recorded_arrays(uri, [run], "losses.npz")
+    title = f"{run.tags.get('recipe', '')}: {run.name}"
     figures = reports.run_figures(epochs, None if losses is None else losses["loss"], title)
-    folder = REPORTS / run.info.run_id
+    folder = REPORTS / run.run_id
     folder.mkdir(parents=True, exist_ok=True)
-    print(f"{title}  ({run.info.status}, run {run.info.run_id})")
+    print(f"{title}  ({run.status}, run {run.run_id})")
     print(epoch_table(epochs))
     for name, figure in figures.items():
         figure.savefig(folder / name, dpi=120)

@@ -1,4 +1,4 @@
-"""Recorded runs repeated from the store alone, and a verdict on every number."""
+"""Rerun recorded runs from the store alone, and compare every number."""
 
 import random
 import secrets
@@ -11,8 +11,7 @@ from rich.table import Table
 
 from sgdprobe import tracking
 from sgdprobe.commands.cli import STORE_HELP, Parser
-from sgdprobe.commands.console import RunProgress, plain_console, where_to_look
-from sgdprobe.commands.progress import SweepProgress
+from sgdprobe.commands.console import RunProgress, SweepProgress, plain_console, where_to_look
 from sgdprobe.config.formatting import duration, percent
 from sgdprobe.config.settings import Settings, SweepSettings, check_value
 from sgdprobe.config.validators import NJobs, Nullable, Number
@@ -26,10 +25,11 @@ from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.provenance.source import source_files
 from sgdprobe.provenance.worktree import run_at
 from sgdprobe.run.build import load_data, updates_and_epochs
-from sgdprobe.run.job import Job, Outcome, identity, run
+from sgdprobe.run.job import Job, Outcome, identity, run_job
 from sgdprobe.sweep.pool import fan_out, stop_workers
+from sgdprobe.sweep.resume import Task
 
-MAX_SHOWN = 8  # causes shown
+MAX_SHOWN = 8  # causes printed
 ENDED = ("FINISHED", "FAILED")
 SAMPLE = Nullable(Number(int, least=1))
 
@@ -38,10 +38,10 @@ CONSOLE = plain_console()
 
 @dataclass(frozen=True)
 class RerunOptions:
-    """How to repeat.
+    """Options of a rerun.
 
-    data_root : where the same data lies now. changed_data : repeat although the data is another.
-    at_commit : with the source as it was recorded.
+    data_root : the folder of the same data now. changed_data : rerun although the data changed.
+    at_commit : use the recorded source.
     """
 
     uri: str | None = None
@@ -50,7 +50,7 @@ class RerunOptions:
     at_commit: bool = False
 
     def words(self) -> list[str]:
-        """The same as options of rerun.py, but for the store and the source."""
+        """Return the same as words for rerun.py, without the store and the source."""
         root = [] if self.data_root is None else ["--data-root", self.data_root]
         return root + ["--changed-data"] * self.changed_data
 
@@ -84,56 +84,50 @@ def parser() -> Parser:
     return options
 
 
-def rerun_run(word: str, how: RerunOptions) -> int:
-    """Repeat the run that `word` names and say how it came out. Returns the exit code."""
-    client = tracking.connect(how.uri)
-    record = tracking.read_record(client, tracking.find_run(client, word))
-    if how.at_commit:
-        return _at_commit([record], [record.run_id], how)
-    settings = _settings(record, how)
+def rerun_run(word: str, options: RerunOptions) -> int:
+    """Rerun the run that `word` names, and print the verdict. Returns the exit code."""
+    store_runs = tracking.connect(options.uri)
+    record = tracking.read_files(store_runs.uri, tracking.find_run(store_runs, word))
+    run = record.run
+    if options.at_commit:
+        return _at_commit([record], [run.run_id], options)
+    settings = _settings(record, options)
     pin_cpu_kernels(settings.bits)
-    data = _checked_data(settings, record, how)
-    _say_source([record])
-    _print(f"repeating run {record.run_id} ({record.name}) of experiment {record.experiment}")
-    store, job = _prepared(record, settings, how)
+    data = _checked_data(settings, record, options)
+    _print_source_changes([record])
+    _print(f"rerunning run {run.run_id} ({run.name}) of experiment {run.experiment}")
+    job, store = _task(record, settings, options)
     with RunProgress(*updates_and_epochs(settings, data), CONSOLE) as progress:
-        outcome = run(job, store, progress)
+        outcome = run_job(job, store, progress)
     verdict = _compare(record, outcome, store)
     if outcome.failure:
-        _print(outcome.failure)
+        _print(outcome.failure.message)
     _print(*_verdict_lines(verdict))
     _print(f"run {outcome.run_id} in experiment {store.experiment}")
     _print(where_to_look(store.experiment_url(), store.ui_command()))
     return 0 if verdict.same else 1
 
 
-def rerun_sweep(word: str, sample: int | None, n_jobs: int, how: RerunOptions) -> int:
-    """Repeat a sweep's runs, or `sample` of them drawn by chance, and show a table."""
+def rerun_sweep(word: str, sample: int | None, n_jobs: int, options: RerunOptions) -> int:
+    """Rerun a sweep's runs, or a random sample, and print a table. Returns the exit code."""
     for option, value, check in (("--sample", sample, SAMPLE), ("--n-jobs", n_jobs, NJobs())):
         check_value(option, value, check)
-    client = tracking.connect(how.uri)
-    runs = tracking.find_sweep(client, word)
-    sweep = runs[0].data.tags["sweep"]
-    ended = [found for found in runs if found.info.status in ENDED]
+    store_runs = tracking.connect(options.uri)
+    runs = tracking.find_sweep(store_runs, word)
+    sweep = runs[0].tags["sweep"]
+    ended = [run for run in runs if run.status in ENDED]
     if not ended:
         raise UserError(f"sweep {sweep} has no run that ended")
-    some = random.SystemRandom().sample(ended, min(sample or len(ended), len(ended)))
-    records = [tracking.read_record(client, found) for found in some]
-    if how.at_commit:
-        drawn = [] if sample is None else ["--sample", str(sample)]
-        return _at_commit(records, ["--sweep", sweep, *drawn, "--n-jobs", str(n_jobs)], how)
-    settings = [_settings(record, how) for record in records]
-    pin_cpu_kernels(settings[0].bits)
-    for each, record in zip(settings, records, strict=True):
-        _checked_data(each, record, how)
-    _say_source(records)
-    _print(f"repeating {len(records)} of the {len(runs)} runs of sweep {sweep}")
+    chosen = random.SystemRandom().sample(ended, min(sample or len(ended), len(ended)))
+    records = [tracking.read_files(store_runs.uri, run) for run in chosen]
+    if options.at_commit:
+        size = [] if sample is None else ["--sample", str(sample)]
+        words = ["--sweep", sweep, *size, "--n-jobs", str(n_jobs)]
+        return _at_commit(records, words, options)
     label = f"rerun-{sweep}-{secrets.token_hex(2)}"
-    tasks = []
-    for each, record in zip(settings, records, strict=True):
-        store, job = _prepared(record, each, how)
-        tasks.append((replace(job, tags=job.tags | {"sweep": label}), store))
-    verdicts = _fanned_out(records, tasks, SweepSettings(n_jobs=n_jobs), label)
+    tasks = _sweep_tasks(records, label, options)
+    _print(f"rerunning {len(records)} of the {len(runs)} runs of sweep {sweep}")
+    verdicts = _run_all(records, tasks, SweepSettings(n_jobs=n_jobs), label)
     CONSOLE.print(_table(records, verdicts))
     words = [verdict.word for verdict, _ in verdicts.values()]
     counts = ", ".join(f"{words.count(w)} {w}" for w in ("IDENTICAL", "CLOSE", "DIFFERENT"))
@@ -141,26 +135,42 @@ def rerun_sweep(word: str, sample: int | None, n_jobs: int, how: RerunOptions) -
     return 0 if all(verdict.same for verdict, _ in verdicts.values()) else 1
 
 
-Compared = dict[str, tuple[Verdict, Outcome]]
+def _sweep_tasks(
+    records: Sequence["tracking.RunFiles"], label: str, options: RerunOptions
+) -> list[Task]:
+    """Return the jobs of a sweep's rerun, checked; `label` is its name as a sweep."""
+    settings = [_settings(record, options) for record in records]
+    pin_cpu_kernels(settings[0].bits)
+    for each, record in zip(settings, records, strict=True):
+        _checked_data(each, record, options)
+    _print_source_changes(records)
+    tasks = []
+    for each, record in zip(settings, records, strict=True):
+        job, store = _task(record, each, options)
+        tasks.append((replace(job, tags=job.tags | {"sweep": label}), store))
+    return tasks
 
 
-def _fanned_out(
-    records: Sequence["tracking.Record"],
-    tasks: Sequence[tuple[Job, "tracking.Store"]],
+Compared = dict[str, tuple[Verdict, Outcome]]  # by the id of the recorded run
+
+
+def _run_all(
+    records: Sequence["tracking.RunFiles"],
+    tasks: Sequence[Task],
     sweep: SweepSettings,
     label: str,
 ) -> Compared:
-    """The verdict on each record, by its run id."""
-    known = {record.run_id: record for record in records}
+    """Run the jobs in parallel, and compare each with its record."""
+    by_id = {record.run.run_id: record for record in records}
     stores = {job.name: store for job, store in tasks}
     verdicts: Compared = {}
     try:
         with SweepProgress(len(tasks), CONSOLE) as progress:
-            for outcome in fan_out(tasks, sweep, label, progress.tell):
+            for outcome in fan_out(tasks, sweep, label, progress.print):
                 progress.add(outcome)
-                record = known[outcome.job.tags["rerun_of"]]
+                record = by_id[outcome.job.rerun_of or ""]
                 verdict = _compare(record, outcome, stores[outcome.job.name])
-                verdicts[record.run_id] = verdict, outcome
+                verdicts[record.run.run_id] = verdict, outcome
     except UserError as error:
         _print(f"stopped: {error}")
         stop_workers(dict.fromkeys(stores.values()))
@@ -172,32 +182,32 @@ def _fanned_out(
 
 
 def _at_commit(
-    records: Sequence["tracking.Record"], words: Sequence[str], how: RerunOptions
+    records: Sequence["tracking.RunFiles"], words: Sequence[str], options: RerunOptions
 ) -> int:
-
     origins = {(record.provenance["git"]["commit"], record.diff) for record in records}
     if len(origins) > 1:
-        raise UserError("the runs were recorded at different commits: repeat them one by one")
+        raise UserError("the runs were recorded at different commits: rerun them one by one")
     ((commit, diff),) = origins
     _print(f"with the source of commit {commit}{' and its recorded changes' * bool(diff)}")
-    # Not among the words, which are recorded: an address may hold a password.
-    words = [*words, *how.words()]
-    return run_at(commit, diff, words, MLFLOW_TRACKING_URI=tracking.absolute_uri(how.uri))
+    # Not among the words, which are recorded: an address may contain a password.
+    words = [*words, *options.words()]
+    return run_at(commit, diff, words, MLFLOW_TRACKING_URI=tracking.absolute_uri(options.uri))
 
 
-def _settings(record: "tracking.Record", how: RerunOptions) -> Settings:
-    """The recorded settings, with the data where it lies. Raises SettingsError."""
+def _settings(record: "tracking.RunFiles", options: RerunOptions) -> Settings:
+    """Return the recorded settings, with the present folder of the data. Raises SettingsError."""
     settings = Settings.from_dict(record.settings)
-    root = how.data_root or record.provenance["data"]["folder"]
-    again = replace(settings.sweep, resume=False)  # or the record would count as the repeat
-    return replace(settings, data=replace(settings.data, root=root), sweep=again)
+    root = options.data_root or record.provenance["data"]["folder"]
+    return replace(settings, data=replace(settings.data, root=root))
 
 
-def _checked_data(settings: Settings, record: "tracking.Record", how: RerunOptions) -> Dataset:
-    """The data, if it is what the run was trained on. Raises Refusal that names the file."""
+def _checked_data(
+    settings: Settings, record: "tracking.RunFiles", options: RerunOptions
+) -> Dataset:
+    """Return the data, if the run was trained on it. Raises UserError that names the file."""
     data = load_data(settings)
     recorded = record.provenance["data"]
-    if data.digest != recorded["digest"] and not how.changed_data:
+    if data.digest != recorded["digest"] and not options.changed_data:
         root = Path(settings.data.root or BUNDLED)
         folder = root if root.is_dir() else root.parent
         pairs = [
@@ -205,67 +215,69 @@ def _checked_data(settings: Settings, record: "tracking.Record", how: RerunOptio
             for name, sha in recorded["files"].items()
             if data.files.get(name, sha) != sha
         ] or [("", recorded["digest"], data.digest)]
-        told = "; ".join(f"{folder / n} has the SHA-256 {b}, recorded is {a}" for n, a, b in pairs)
-        raise UserError(f"the data of {record.run_id} changed: {told}")
+        changes = (f"{folder / n} has the SHA-256 {b}, recorded is {a}" for n, a, b in pairs)
+        raise UserError(f"the data of {record.run.run_id} changed: {'; '.join(changes)}")
     return data
 
 
 def _print(*lines: str) -> None:
-    """Print lines as long as they are: a terminal's width must not cut a number."""
+    """Print lines of any length: a terminal's width must not cut a number."""
     CONSOLE.print(*lines, sep="\n", soft_wrap=True)
 
 
-def _say_source(records: Iterable["tracking.Record"]) -> None:
-    """Say first what is likely to make the numbers differ."""
+def _print_source_changes(records: Iterable["tracking.RunFiles"]) -> None:
+    """Print which source files changed: the likeliest reason for other numbers."""
     now = source_files()
     recorded = [record.provenance["source"]["files"] for record in records]
     changed = sorted({n for files in recorded for n in files | now if files.get(n) != now.get(n)})
     if changed:
         _print(
             f"the source differs from the record: {', '.join(changed)}; "
-            "--at-recorded-commit repeats with the recorded source"
+            "--at-recorded-commit reruns with the recorded source"
         )
 
 
-def _prepared(
-    record: "tracking.Record", settings: Settings, how: RerunOptions
-) -> tuple["tracking.Store", Job]:
-    """Where to record the repeat, and what to run."""
-    tags = {name: record.tags[name] for name in ("recipe", "seed") if name in record.tags}
+def _task(record: "tracking.RunFiles", settings: Settings, options: RerunOptions) -> Task:
+    """Return the job, and the store that records the rerun."""
+    run = record.run
+    tags = {name: run.tags[name] for name in ("recipe", "seed") if name in run.tags}
     tags |= provenance_tags() | identity(settings, load_data(settings))
-    tags["rerun_of"] = record.run_id
-    name = f"rerun {record.run_id[:8]} {record.name}"
-    job = Job(settings, record.tags.get("recipe", ""), name, tags, command_provenance())
-    return tracking.open_experiment(how.uri, record.experiment), job
+    name = f"rerun {run.run_id[:8]} {run.name}"
+    job = Job(
+        settings, run.tags.get("recipe", ""), name, tags, command_provenance(), rerun_of=run.run_id
+    )
+    return job, tracking.open_experiment(options.uri, run.experiment)
 
 
-def _compare(record: "tracking.Record", outcome: Outcome, store: "tracking.Store") -> Verdict:
-    """Compare what was recorded with what the repeat recorded, and tag the repeat."""
-    lost = Difference("ending", record.failure or record.status, outcome.failure)
+def _compare(record: "tracking.RunFiles", outcome: Outcome, store: "tracking.Store") -> Verdict:
+    """Compare the records of the run and of its rerun, and tag the rerun."""
+    recorded_end = _ending(record.run.failure, record.run.status)
+    lost = Difference("ending", recorded_end, _ending(outcome.failure, outcome.status))
     if outcome.run_id is None:
         return Verdict("DIFFERENT", 0, lost)
-    client = store.client()
     try:
-        with tracking.store_errors(store.uri):
-            repeat = tracking.read_record(client, client.get_run(outcome.run_id))
-    except UserError:  # the store broke in the middle, and holds no whole record of the repeat
+        (rerun,) = tracking.reader(store.uri).with_ids([outcome.run_id])
+        repeated = tracking.read_files(store.uri, rerun)
+    except UserError:  # the store broke meanwhile, and has no complete record of the rerun
         return Verdict("DIFFERENT", 0, lost)
-    ending = Difference("ending", record.failure or record.status, repeat.failure or repeat.status)
     verdict = compared(
         record.numbers,
-        repeat.numbers,
+        repeated.numbers,
         record.provenance,
-        repeat.provenance,
-        ending,
-        interrupted=record.status not in ENDED,
+        repeated.provenance,
+        Difference("ending", recorded_end, _ending(rerun.failure, rerun.status)),
+        interrupted=record.run.status not in ENDED,
     )
-    with tracking.store_errors(store.uri):
-        tracking.tag_verdict(client, outcome.run_id, verdict.word)
+    tracking.tag_verdict(store.uri, rerun.run_id, verdict.word)
     return verdict
 
 
+def _ending(failure: "tracking.Failure | None", status: str) -> str:
+    return failure.message if failure else status
+
+
 def _verdict_lines(verdict: Verdict) -> list[str]:
-    """The verdict in lines."""
+    """Return the verdict in lines."""
     if verdict.word == "IDENTICAL":
         return [f"IDENTICAL: all {verdict.compared} numbers and hashes, to the last bit"]
     lines = [f"{verdict.word}: first at {verdict.first}"]
@@ -282,13 +294,13 @@ def _verdict_lines(verdict: Verdict) -> list[str]:
     return lines + ([f"  and {more} more in provenance.json"] if more > 0 else [])
 
 
-def _table(records: Sequence["tracking.Record"], verdicts: Compared) -> Table:
-    """The runs in the order of the sweep's own ids, with the first difference and its cause."""
+def _table(records: Sequence["tracking.RunFiles"], verdicts: Compared) -> Table:
+    """Return a table of the runs by name, with the first difference and its likeliest cause."""
     table = Table("run", "name", "verdict", "time", "", box=SIMPLE_HEAD, pad_edge=False)
-    for record in sorted(records, key=lambda record: record.name):
-        verdict, outcome = verdicts[record.run_id]
-        told = [str(verdict.first)] if verdict.first else []
-        told += [str(cause) for cause in verdict.causes[:1]]
+    for run in sorted((record.run for record in records), key=lambda run: run.name):
+        verdict, outcome = verdicts[run.run_id]
+        notes = [str(verdict.first)] if verdict.first else []
+        notes += [str(cause) for cause in verdict.causes[:1]]
         took = duration(outcome.seconds)
-        table.add_row(record.run_id[:12], record.name, verdict.word, took, "; ".join(told))
+        table.add_row(run.run_id[:12], run.name, verdict.word, took, "; ".join(notes))
     return table

@@ -13,7 +13,7 @@ from sgdprobe.nn import EpochMetrics
 from sgdprobe.provenance.command import command_provenance, provenance_tags
 from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data, updates_and_epochs
-from sgdprobe.run.job import NO_RECIPE, Job, run
+from sgdprobe.run.job import NO_RECIPE, Job, run_job
 
 
 def main(words: Sequence[str]) -> int:
@@ -23,7 +23,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def train_command(settings: Settings, recipe: str | None, overridden: Sequence[str]) -> int:
-    """Train and record one run, and tell about it. Returns the exit code.
+    """Train and record one run, and print its result. Returns the exit code.
 
     overridden : the settings given on the command line, for the run's name.
     """
@@ -34,18 +34,19 @@ def train_command(settings: Settings, recipe: str | None, overridden: Sequence[s
     tags = provenance_tags() | {"recipe": name, "seed": str(settings.seed)}
     job = Job(settings, name, run_name(settings, overridden), tags, command_provenance())
 
-    def finish(recorder: "tracking.RunRecorder", epochs: list[EpochMetrics]) -> None:
+    def add_figures(recorder: "tracking.RunRecorder", epochs: list[EpochMetrics]) -> None:
         losses = np.concatenate([metrics.losses for metrics in epochs])
         for file, figure in reports.run_figures(epochs, losses, f"{name}: {job.name}").items():
             recorder.figure(file, figure)
 
     with RunProgress(*updates_and_epochs(settings, data)) as progress:
-        outcome = run(job, store, progress, finish)
-    result = outcome.failure or ""
-    if outcome.failure is None and outcome.last:
-        result = f"test {percent(outcome.last.test_accuracy)}"
-    say = progress.console.print
-    say(f"{outcome.status} in {duration(outcome.seconds)}: {result}", soft_wrap=True)
-    say(f"run {outcome.run_id} in experiment {store.experiment}", soft_wrap=True)
-    say(where_to_look(store.experiment_url(), store.ui_command()), soft_wrap=True)
-    return 0 if outcome.status == "FINISHED" else 1
+        outcome = run_job(job, store, progress, add_figures)
+    failure = outcome.failure
+    result = failure.message if failure else f"test {percent(outcome.metrics['test_accuracy'])}"
+    for line in (
+        f"{outcome.status} in {duration(outcome.seconds)}: {result}",
+        f"run {outcome.run_id} in experiment {store.experiment}",
+        where_to_look(store.experiment_url(), store.ui_command()),
+    ):
+        progress.console.print(line, soft_wrap=True)
+    return 1 if failure else 0

@@ -55,7 +55,7 @@ class TunedRow(NamedTuple):
     is_best: bool
     validation: float
     accuracy: Estimate
-    runs: "list[tracking.Result]"
+    runs: "list[tracking.RecordedRun]"
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class StudySummary:
         pairs = zip(labels, found, strict=True)
         return {k: np.reshape(v, (-1, 2)) for k, v in pairs} if any(found) else {}
 
-    def runs(self, cell: Cell) -> "list[tracking.Result]":
+    def runs(self, cell: Cell) -> "list[tracking.RecordedRun]":
         """A cell's recorded runs, by seed."""
         return [self.results.results[cell, seed] for seed in range(self.design.seeds)]
 

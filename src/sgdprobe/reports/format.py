@@ -111,7 +111,7 @@ def anchor(context: Context, text: object, name: str) -> Markup:
 def link_run(context: Context, run: Any, remark: str = "") -> Markup:
     """Link to a recorded run in MLflow; show its id alone in README.md."""
     words = markdown(f"{run.run_id[:8]} {remark}")
-    address = quote(run.page, safe="/:#?=&%@,;+~")
+    address = quote(run.url, safe="/:#?=&%@,;+~")
     return Markup(f"[{words}]({address})") if context["page"] else words
 
 

@@ -17,6 +17,7 @@ from sgdprobe.study.effects import Array, estimate
 
 ROW, COLUMN, PANEL = "init.scale", "training.learning_rate", "network.hidden"
 SATURATED = "symptom/saturated_1"
+CURVE = "test_accuracy"
 WARNING = "preflight."
 
 Cell = tuple[str, ...]  # a value for each axis
@@ -30,15 +31,15 @@ class SweepTable:
     """
 
     name: str
-    runs: "Sequence[tracking.SweepRun]"
+    runs: "Sequence[tracking.RecordedRun]"
     known: Mapping[str, Mapping[str, str]]
 
     @classmethod
     def of(
-        cls, name: str, runs: "Sequence[tracking.SweepRun]", known: Mapping[str, Settings]
+        cls, name: str, runs: "Sequence[tracking.RecordedRun]", known: Mapping[str, Settings]
     ) -> "SweepTable":
         """A run that was tried again counts once: the first that finished, or the last try."""
-        best: dict[tuple[tuple[str, str], ...], tracking.SweepRun] = {}
+        best: dict[tuple[tuple[str, str], ...], tracking.RecordedRun] = {}
         for run in runs:
             same = tuple(sorted(_effective(run.params).items()))
             if same not in best or best[same].status != "FINISHED":
@@ -68,9 +69,9 @@ class SweepTable:
         return self.has_heat_map and any(SATURATED in run.metrics for run in self.runs)
 
     @cached_property
-    def cells(self) -> "dict[Cell, list[tracking.SweepRun]]":
+    def cells(self) -> "dict[Cell, list[tracking.RecordedRun]]":
         """The runs of each cell by seed; cells in the order of their values."""
-        found: dict[Cell, list[tracking.SweepRun]] = defaultdict(list)
+        found: dict[Cell, list[tracking.RecordedRun]] = defaultdict(list)
         for run in sorted(self.runs, key=lambda run: sort_key(run.params.get("seed", ""))):
             found[tuple(run.params.get(axis, "") for axis in self.axes)].append(run)
         return dict(sorted(found.items(), key=lambda item: [sort_key(value) for value in item[0]]))
@@ -101,9 +102,11 @@ class SweepTable:
         cell = tuple(values[axis] for axis in self.axes)
         return cell if cell in self.cells else None
 
-    def finished(self, cell: Cell) -> "list[tracking.SweepRun]":
+    def finished(self, cell: Cell) -> "list[tracking.RecordedRun]":
         """The cell's runs that have a result."""
-        return [run for run in self.cells[cell] if run.status == "FINISHED" and run.curve]
+        return [
+            run for run in self.cells[cell] if run.status == "FINISHED" and run.series.get(CURVE)
+        ]
 
     def mean(self, cell: Cell, metric: str = "test_accuracy") -> float | None:
         """A metric's last value, mean over the cell's finished runs; None without any."""
@@ -123,7 +126,7 @@ class SweepTable:
 
     def curve(self, cell: Cell) -> Array:
         """(runs, epochs) test accuracies of the finished runs, as far as all of them go."""
-        curves = [run.curve for run in self.finished(cell)]
+        curves = [run.series[CURVE] for run in self.finished(cell)]
         epochs = min(map(len, curves), default=0)
         return np.array([curve[:epochs] for curve in curves]).reshape(len(curves), epochs)
 
@@ -171,20 +174,20 @@ class SweepTable:
         """The cells that are recipes, with the recipe's name."""
         return [(name, cell) for cell in self.cells for name in self.recipes(cell)]
 
-    def warnings_of(self, run: tracking.SweepRun) -> list[str]:
+    def warnings_of(self, run: tracking.RecordedRun) -> list[str]:
         """Names of the warnings before a run's training."""
         return sorted(tag.removeprefix(WARNING) for tag in run.tags if tag.startswith(WARNING))
 
     @cached_property
-    def warnings(self) -> "dict[str, list[tracking.SweepRun]]":
+    def warnings(self) -> "dict[str, list[tracking.RecordedRun]]":
         """The runs with each warning."""
-        found: dict[str, list[tracking.SweepRun]] = defaultdict(list)
+        found: dict[str, list[tracking.RecordedRun]] = defaultdict(list)
         for run in self.runs:
             for name in self.warnings_of(run):
                 found[name].append(run)
         return dict(sorted(found.items()))
 
-    def warning_text(self, run: tracking.SweepRun, name: str) -> str:
+    def warning_text(self, run: tracking.RecordedRun, name: str) -> str:
         """The text of a run's warning."""
         return run.tags[WARNING + name]
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sgdprobe import tracking
 from sgdprobe.config.formatting import format_value
-from sgdprobe.reports.sweep import SweepTable
+from sgdprobe.reports.sweep import CURVE, SweepTable
 from sgdprobe.study.factors import Cell, cell_id
 from sgdprobe.study.results import StudyResults
 from sgdprobe.study.tuning import Tuned
@@ -67,7 +67,7 @@ class StudyRow(NamedTuple):
     position: int
 
     @property
-    def run(self) -> "tracking.Result":
+    def run(self) -> "tracking.RecordedRun":
         """The recorded run."""
         return self.study.results[self.cell, self.seed]
 
@@ -132,7 +132,7 @@ class SweepRow(NamedTuple):
     """A run of a sweep, and its cell."""
 
     cell: tuple[str, ...]
-    run: "tracking.SweepRun"
+    run: "tracking.RecordedRun"
 
     def setting(self, i: int) -> str:
         """The value of a varied setting."""
@@ -157,7 +157,7 @@ def sweep_columns(table: SweepTable) -> list[Column]:
         Column("run_id", "the run in MLflow", lambda row: row.run.run_id),
         Column("recipe", recipe, lambda row: " ".join(table.recipes(row.cell))),
         Column("status", STATES, lambda row: row.run.state),
-        Column("epochs", epochs, lambda row: len(row.run.curve)),
+        Column("epochs", epochs, lambda row: len(row.run.series.get(CURVE, ()))),
         *(Column(name, METRICS[name], partial(_metric, name))
           for name in ("test_accuracy", "train_accuracy", "loss")),
         Column("warnings", warnings, lambda row: " ".join(table.warnings_of(row.run))),

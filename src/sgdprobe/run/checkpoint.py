@@ -1,4 +1,4 @@
-"""A long run's standing on disk, so that what is killed or switched off goes on from there."""
+"""Checkpoints: a long run that is killed, or whose machine stops, resumes from its last one."""
 
 import json
 import os
@@ -14,9 +14,7 @@ import numpy as np
 
 from sgdprobe.nn import EpochMetrics, TrainingState
 from sgdprobe.nn.functions import Array
-
-# Seconds between two saves: what a crash can cost. Runs that are shorter leave no file.
-INTERVAL = 20.0
+from sgdprobe.tracking.timeouts import CHECKPOINT_INTERVAL_S
 
 # How the names of the optimizer's arrays begin in the file.
 OPTIMIZER = "optimizer."
@@ -24,7 +22,7 @@ OPTIMIZER = "optimizer."
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint and the epochs before it, of the run `run_id`."""
+    """The content of a file: a state of the run `run_id`, and the epochs before it."""
 
     run_id: str
     state: TrainingState
@@ -32,16 +30,20 @@ class Checkpoint:
 
 
 class CheckpointWriter:
-    """Keeps one run's standing in a file, now and then.
+    """Writes a run's checkpoint, at intervals.
 
     epochs : those that have ended; the run's own list, which grows.
 
-    The file is replaced as a whole, so that it is always a whole one. A disk that can't take it
-    is said once and stops no run.
+    The file is replaced as a whole, so it is never half written. A disk that can't take it is
+    reported once and stops no run.
     """
 
     def __init__(
-        self, file: Path, run_id: str, epochs: list[EpochMetrics], interval: float = INTERVAL
+        self,
+        file: Path,
+        run_id: str,
+        epochs: list[EpochMetrics],
+        interval: float = CHECKPOINT_INTERVAL_S,
     ) -> None:
         self._file = file
         self._run_id = run_id
@@ -50,12 +52,12 @@ class CheckpointWriter:
         self._saved = time.monotonic()
         self._warned = False
 
-    def update(self, checkpoint: TrainingState) -> None:
-        """Save if the last time is long enough ago."""
+    def update(self, state: TrainingState) -> None:
+        """Write a checkpoint if the last one is old enough."""
         if time.monotonic() - self._saved < self._interval:
             return
         try:
-            save(self._file, Checkpoint(self._run_id, checkpoint, self._epochs))
+            save(self._file, Checkpoint(self._run_id, state, self._epochs))
         except OSError as error:
             if not self._warned:
                 sys.stderr.write(f"{self._file} can't be written: {error.strerror}\n")
@@ -63,22 +65,22 @@ class CheckpointWriter:
         self._saved = time.monotonic()
 
     def remove(self) -> None:
-        """The run has ended: there is nothing to go on from."""
+        """Delete the file of a run that has finished."""
         self._file.unlink(missing_ok=True)
 
 
-def save(file: Path, standing: Checkpoint) -> None:
-    """Write a standing. Raises OSError."""
+def save(file: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint. Raises OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    at = standing.state
+    at = checkpoint.state
     facts = {
-        "run_id": standing.run_id,
+        "run_id": checkpoint.run_id,
         "epoch": at.epoch,
         "updates_before": at.updates_before,
         "rng_state": at.rng_state,
-        "epochs": [asdict(metrics) | {"losses": None} for metrics in standing.epochs],
+        "epochs": [asdict(metrics) | {"losses": None} for metrics in checkpoint.epochs],
     }
-    earlier = [metrics.losses for metrics in standing.epochs]
+    earlier = [metrics.losses for metrics in checkpoint.epochs]
     draft = file.with_name(f"{file.name}.{os.getpid()}.new")
     with draft.open("wb") as stream:
         np.savez(
@@ -96,12 +98,12 @@ def save(file: Path, standing: Checkpoint) -> None:
 
 
 def restore(file: Path) -> Checkpoint | None:
-    """The standing in a file, or None where there is none, or none that can be read."""
+    """Return the checkpoint in a file, or None if there is none that can be read."""
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
             facts = json.loads(str(content["facts"]))
             epochs = _epochs(facts["epochs"], content["earlier"])
-            checkpoint = TrainingState(
+            state = TrainingState(
                 facts["epoch"],
                 facts["updates_before"],
                 content["losses"].tolist(),
@@ -116,9 +118,9 @@ def restore(file: Path) -> Checkpoint | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        sys.stderr.write(f"{file} can't be read, so the run starts anew: {error}\n")
+        sys.stderr.write(f"{file} can't be read, so the run starts from the beginning: {error}\n")
         return None
-    return Checkpoint(facts["run_id"], checkpoint, epochs)
+    return Checkpoint(facts["run_id"], state, epochs)
 
 
 def _epochs(recorded: Sequence[dict[str, Any]], losses: Array) -> list[EpochMetrics]:

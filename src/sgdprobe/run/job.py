@@ -1,15 +1,16 @@
-"""One run, end to end: settings, data, network, epochs, record. Every door goes through here."""
+"""One run, end to end: settings, data, network, epochs, record. Every command goes through here."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from sgdprobe import tracking
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
+from sgdprobe.errors import StoreError
 from sgdprobe.nn import EpochMetrics, Network, TrainingState, train
 from sgdprobe.paths import CHECKPOINTS
 from sgdprobe.provenance.environment import Environment
@@ -36,70 +37,63 @@ from sgdprobe.run.record import (
     weights_hash,
 )
 
-# What a run is called when no recipe was named: after conf/config.yaml.
+# The name of a run without a recipe: that of conf/config.yaml.
 NO_RECIPE = "config"
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be made: its settings, what to call it, and where it was asked for."""
+    """A run to be made.
+
+    origin : the command's provenance. rerun_of : the id of the run that is rerun, or None.
+    """
 
     settings: Settings
     recipe: str
     name: str
     tags: dict[str, str] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
+    rerun_of: str | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job. `status` is MLflow's word; `epochs` are those that were recorded."""
+    """The result of a job.
+
+    status : MLflow's word. metrics : last values, as far as the run came.
+    reused : the run was finished before this command, which only found it.
+    """
 
     job: Job
     status: str
     run_id: str | None
-    epochs: list[EpochMetrics]
     seconds: float
-    failure: str | None = None
-    reused: bool = False  # done before this command, which only found it
-    cautions: tuple[PreflightWarning, ...] = ()  # what looked wrong before training
-
-    @property
-    def last(self) -> EpochMetrics | None:
-        """The last epoch, if there was one."""
-        return self.epochs[-1] if self.epochs else None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    failure: "tracking.Failure | None" = None
+    reused: bool = False
+    warnings: tuple[PreflightWarning, ...] = ()
 
 
-class Watcher(Protocol):
-    """Whoever wants to see a run happen."""
+class RunCallbacks:
+    """Called while a run happens; a subclass shows it."""
 
-    def caution(self, caution: PreflightWarning) -> None:
-        """Called before training with each thing that looks wrong."""
+    def on_warning(self, warning: PreflightWarning) -> None:
+        """Called before training, with each warning."""
 
-    def update(self, checkpoint: TrainingState) -> None:
+    def on_update(self, state: TrainingState) -> None:
         """Called after each update."""
 
-    def epoch(self, metrics: EpochMetrics) -> None:
+    def on_epoch(self, metrics: EpochMetrics) -> None:
         """Called after each epoch."""
 
 
-class Nobody:
-    """A watcher that looks away."""
-
-    def caution(self, caution: PreflightWarning) -> None:
-        """Nothing."""
-
-    def update(self, checkpoint: TrainingState) -> None:
-        """Nothing."""
-
-    def epoch(self, metrics: EpochMetrics) -> None:
-        """Nothing."""
+OnFinish = Callable[["tracking.RunRecorder", list[EpochMetrics]], None]
 
 
 def identity(settings: Settings, data: Dataset) -> dict[str, str]:
-    """Tags that say what was computed: runs with the same `key` have the same numbers.
+    """Return the tags that say what is computed: runs with the same `key` have the same numbers.
 
-    `program` is the settings alone; `size` is what a run's time depends on.
+    `program` is the settings alone; a run's time depends on its `size`.
     """
     return {
         "key": settings.key(data.digest, source_hash()),
@@ -110,149 +104,171 @@ def identity(settings: Settings, data: Dataset) -> dict[str, str]:
     }
 
 
-Finish = Callable[["tracking.RunRecorder", list[EpochMetrics]], None]
+@dataclass
+class RunLog:
+    """Results of a run so far: they count also when it fails."""
+
+    run_id: str = ""
+    epochs: list[EpochMetrics] = field(default_factory=list)
+    warnings: list[PreflightWarning] = field(default_factory=list)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of the last epoch; empty before the first one ends."""
+        names = ("loss", "train_accuracy", "test_accuracy")
+        return {name: getattr(self.epochs[-1], name) for name in names} if self.epochs else {}
 
 
-def run(
+def run_job(
     job: Job,
     store: "tracking.Store",
-    watcher: Watcher | None = None,
-    finish: Finish = lambda *_: None,
+    callbacks: RunCallbacks | None = None,
+    on_finish: OnFinish = lambda *_: None,
 ) -> Outcome:
-    """Train and record one job; an exception makes it FAILED and is told in the outcome.
+    """Train and record one job, and return its outcome, also when it fails.
 
-    A long run that was killed goes on from its checkpoint, as a run of its own that begins with
-    the epochs of the killed one. finish is called before the record is closed.
+    on_finish : called with the recorder and the epochs before the run is closed.
+    Raises StoreError if not even the run could be created.
     """
     started = time.perf_counter()
-    epochs: list[EpochMetrics] = []
-    cautions: list[PreflightWarning] = []
-    watcher = watcher or Nobody()
-    run_id, status, failure = None, "FINISHED", None
+    log, failure = RunLog(), None
     try:
-        data = load_data(job.settings)
-        tags = job.tags | identity(job.settings, data)
-        # A repeat proves nothing if it goes on from what it is to be compared with.
-        file = CHECKPOINTS / (tags["key"] + tags.get("rerun_of", ""))
-        standing = restore(file)
-        if standing is not None:
-            tags["continues"] = standing.run_id
-        machine = Environment()
-        with (
-            tracking.store_errors(store.uri),
-            machine.single_threaded_blas(),
-            tracking.RunRecorder(store, job.name, job.settings, data, tags) as recorder,
-        ):
-            run_id = recorder.run_id
-            recorder.provenance(provenance(job.settings, data, machine), job.origin)
-            saver = CheckpointWriter(file, run_id, epochs)
-            parts = _assemble(job.settings, data)
-            cautions = _look_ahead(parts, recorder, watcher)
-            start = _take_up(standing, epochs, recorder)
-            _train(parts, recorder, epochs, start, saver, watcher)
-            finish(recorder, epochs)
-            saver.remove()
-    except Exception as error:  # told in the outcome, and recorded with its traceback
-        status, failure = "FAILED", f"{type(error).__name__}: {error}"
+        _run(job, store, callbacks or RunCallbacks(), on_finish, log)
+    except Exception as error:  # recorded with its traceback; other runs go on
+        if isinstance(error, StoreError) and not log.run_id:
+            raise
+        failure = tracking.Failure.of(error)
     seconds = time.perf_counter() - started
-    return Outcome(job, status, run_id, epochs, seconds, failure, cautions=tuple(cautions))
+    status = "FAILED" if failure else "FINISHED"
+    warnings = tuple(log.warnings)
+    run_id = log.run_id or None
+    return Outcome(job, status, run_id, seconds, log.metrics, failure, warnings=warnings)
+
+
+def _run(
+    job: Job, store: "tracking.Store", callbacks: RunCallbacks, on_finish: OnFinish, log: RunLog
+) -> None:
+    """Train and record one job.
+
+    A long run that was killed resumes from its checkpoint, as a run of its own that begins with
+    the epochs of the killed one.
+    """
+    data = load_data(job.settings)
+    tags = job.tags | identity(job.settings, data)
+    tags |= {"rerun_of": job.rerun_of} if job.rerun_of else {}
+    # A rerun would prove nothing if it resumed from a checkpoint of the run that it is to check.
+    file = CHECKPOINTS / (tags["key"] + (job.rerun_of or ""))
+    checkpoint = restore(file)
+    tags |= {"continues": checkpoint.run_id} if checkpoint else {}
+    environment = Environment()
+    recorder = tracking.RunRecorder(store, job.name, job.settings, data, tags)
+    try:
+        with environment.single_threaded_blas(), recorder:
+            recorder.provenance(provenance(job.settings, data, environment), job.origin)
+            writer = CheckpointWriter(file, recorder.run_id, log.epochs)
+            setup = TrainingSetup.of(job.settings, data)
+            log.warnings += _preflight(setup, recorder, callbacks)
+            start = _resume(checkpoint, recorder, log)
+            _train(setup, start, recorder, writer, callbacks, log)
+            on_finish(recorder, log.epochs)
+            writer.remove()
+    finally:
+        log.run_id = recorder.run_id
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What a run trains, and on what; `first` are the weights of all pixels, before training."""
+class TrainingSetup:
+    """A network, its examples and its random stream, ready to be trained.
+
+    initial : the weights before training, in the order of the pixels.
+    """
 
     settings: Settings
-    first: Params
+    data: Dataset
+    initial: Params
     network: Network
     examples: Splits
     batches: np.random.Generator
     updates: int
-    data: Dataset
+
+    @classmethod
+    def of(cls, settings: Settings, data: Dataset) -> "TrainingSetup":
+        """Build what these settings say."""
+        streams = random_streams(settings.seed)
+        initial = initial_params(settings, data, streams["weights"])
+        network, examples = build_network(settings, data, initial), splits(settings, data)
+        updates, _ = updates_and_epochs(settings, data)
+        return cls(settings, data, initial, network, examples, streams["batches"], updates)
 
 
-def _assemble(settings: Settings, data: Dataset) -> Parts:
-    streams = random_streams(settings.seed)
-    first = initial_params(settings, data, streams["weights"])
-    network, examples = build_network(settings, data, first), splits(settings, data)
-    updates, _ = updates_and_epochs(settings, data)
-    return Parts(settings, first, network, examples, streams["batches"], updates, data)
-
-
-def _look_ahead(
-    parts: Parts, recorder: "tracking.RunRecorder", watcher: Watcher
+def _preflight(
+    setup: TrainingSetup, recorder: "tracking.RunRecorder", callbacks: RunCallbacks
 ) -> list[PreflightWarning]:
-    """What looks wrong with the first images, not with a draw: nothing random is moved."""
-    images = np.arange(parts.settings.training.batch_size)
-    cautions = preflight(parts.settings, parts.network, *parts.examples.train.batch(images))
-    recorder.tags({f"preflight.{caution.name}": caution.text for caution in cautions})
-    for caution in cautions:
-        watcher.caution(caution)
-    return cautions
+    """Warn of what looks wrong on the first images: a random draw would move a stream."""
+    images = np.arange(setup.settings.training.batch_size)
+    warnings = preflight(setup.settings, setup.network, *setup.examples.train.batch(images))
+    recorder.tags({f"preflight.{warning.name}": warning.text for warning in warnings})
+    for warning in warnings:
+        callbacks.on_warning(warning)
+    return warnings
 
 
-def _take_up(
-    standing: Checkpoint | None, epochs: list[EpochMetrics], recorder: "tracking.RunRecorder"
+def _resume(
+    checkpoint: Checkpoint | None, recorder: "tracking.RunRecorder", log: RunLog
 ) -> TrainingState | None:
-    """Record the epochs of a run that was killed; where it stood."""
-    if standing is None:
+    """Record the epochs of a run that was killed, and return the state to go on from."""
+    if checkpoint is None:
         return None
-    for metrics in standing.epochs:
-        epochs.append(metrics)
+    for metrics in checkpoint.epochs:
+        log.epochs.append(metrics)
         recorder.epoch(metrics)
-    return standing.state
+    return checkpoint.state
 
 
 def _train(
-    parts: Parts,
-    recorder: "tracking.RunRecorder",
-    epochs: list[EpochMetrics],
+    setup: TrainingSetup,
     start: TrainingState | None,
-    saver: CheckpointWriter,
-    watcher: Watcher,
+    recorder: "tracking.RunRecorder",
+    writer: CheckpointWriter,
+    callbacks: RunCallbacks,
+    log: RunLog,
 ) -> None:
-    """Train, recording as it goes; `epochs` grows."""
+    """Train, and record each epoch as it ends."""
     started = time.perf_counter()
-    hashes = {"initial": weights_hash(parts.first)}
+    hashes = {"initial": weights_hash(setup.initial)}
     confusion = None
+    training = setup.settings.training
 
-    def on_update(checkpoint: TrainingState) -> None:
-        saver.update(checkpoint)
-        watcher.update(checkpoint)
+    def on_update(state: TrainingState) -> None:
+        writer.update(state)
+        callbacks.on_update(state)
 
     try:
-        for metrics in _descent(parts, start, on_update):
+        for metrics in train(
+            setup.network,
+            setup.examples.train,
+            setup.examples.test,
+            setup.batches,
+            build_optimizer(setup.settings),
+            batch_size=training.batch_size,
+            updates=setup.updates,
+            sampling=training.sampling,
+            gradient=training.gradient,
+            validation=setup.examples.validation,
+            start=start,
+            on_update=on_update,
+        ):
             recorder.epoch(metrics)
-            epochs.append(replace(metrics, weights=weights_hash(parts.network.params)))
-            watcher.epoch(metrics)
-        last = params_in_pixel_order(parts.data, parts.network)
+            log.epochs.append(replace(metrics, weights=weights_hash(setup.network.params)))
+            callbacks.on_epoch(metrics)
+        last = params_in_pixel_order(setup.data, setup.network)
         hashes["final"] = weights_hash(last)
         recorder.arrays("weights.npz", last)
-        confusion = confusion_matrix(parts.network, parts.examples.test, parts.data.classes)
+        confusion = confusion_matrix(setup.network, setup.examples.test, setup.data.classes)
         recorder.json("diagnostics.json", {"confusion_matrix": confusion.tolist()})
     finally:
-        recorder.tags(diagnostic_tags(epochs, confusion))
-        recorder.json("numbers.json", numbers(epochs, hashes, time.perf_counter() - started))
-        if epochs:
-            recorder.arrays("losses.npz", {"loss": np.concatenate([m.losses for m in epochs])})
-
-
-def _descent(
-    parts: Parts, start: TrainingState | None, on_update: Callable[[TrainingState], None]
-) -> Iterator[EpochMetrics]:
-    """`train` with these parts."""
-    training, examples = parts.settings.training, parts.examples
-    return train(
-        parts.network,
-        examples.train,
-        examples.test,
-        parts.batches,
-        build_optimizer(parts.settings),
-        batch_size=training.batch_size,
-        updates=parts.updates,
-        sampling=training.sampling,
-        gradient=training.gradient,
-        validation=examples.validation,
-        start=start,
-        on_update=on_update,
-    )
+        recorder.tags(diagnostic_tags(log.epochs, confusion))
+        recorder.json("numbers.json", numbers(log.epochs, hashes, time.perf_counter() - started))
+        if log.epochs:
+            losses = np.concatenate([metrics.losses for metrics in log.epochs])
+            recorder.arrays("losses.npz", {"loss": losses})

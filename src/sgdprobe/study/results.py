@@ -1,6 +1,6 @@
 """Recorded results of a factorial, and the array from which the statistics are made."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -23,8 +23,8 @@ class StudyResults:
 
     spec: StudySpec
     factorial: Factorial
-    results: Mapping[Run, "tracking.Result"]
-    series: Mapping[Run, Mapping[str, list[float]]] = field(default_factory=dict)
+    results: Mapping[Run, "tracking.RecordedRun"]
+    series: Mapping[Run, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
     @property
     def chance(self) -> float:
@@ -62,7 +62,7 @@ class StudyResults:
 
 
 def load_results(
-    spec: StudySpec, factorial: Factorial, recorded: Mapping[str, "tracking.Result"]
+    spec: StudySpec, factorial: Factorial, recorded: Mapping[str, "tracking.RecordedRun"]
 ) -> StudyResults:
     """Take the results of a factorial's runs from recorded ones, which are by key."""
     return StudyResults(
@@ -72,8 +72,10 @@ def load_results(
 
 def load_series(study: StudyResults) -> StudyResults:
     """Add each run's series from the store. Raises StoreError."""
-    evidence = tracking.recorded_evidence(
-        study.factorial.base.tracking.uri, list(study.results.values())
+    runs = tracking.with_series(
+        tracking.connect(study.factorial.base.tracking.uri),
+        list(study.results.values()),
+        ["test_accuracy", "symptom/"],
     )
-    series = [one.series for one in evidence]
+    series = [run.series for run in runs]
     return replace(study, series=dict(zip(study.results, series, strict=True)))

@@ -10,21 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sgdprobe.tracking.address import *
     from sgdprobe.tracking.artifacts import *
-    from sgdprobe.tracking.evidence import *
     from sgdprobe.tracking.find import *
     from sgdprobe.tracking.locks import *
-    from sgdprobe.tracking.record import *
+    from sgdprobe.tracking.queries import *
     from sgdprobe.tracking.recorder import *
-    from sgdprobe.tracking.results import *
+    from sgdprobe.tracking.runs import *
     from sgdprobe.tracking.store import *
-    from sgdprobe.tracking.sweeps import *
 
-# Searched in this order; the first one does without MLflow.
-MODULES = (
-    *("locks", "store", "recorder", "results", "evidence"),
-    *("sweeps", "find", "record", "artifacts"),
-)
+# Searched in this order; the first ones do without MLflow.
+MODULES = ("runs", "locks", "address", "store", "recorder", "queries", "find", "artifacts")
 
 # MLflow reads these when it is imported, which the modules do.
 # It reports its use to its makers unless told not to; a training run has no business online.

@@ -1,90 +1,162 @@
-"""Recorded runs, found by what a person types, and read back."""
+"""Recorded runs, found by what a person types or by what they computed."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
+from statistics import median
 
-from mlflow import MlflowClient
-from mlflow.entities import Run
-
-from sgdprobe.errors import SettingsError
+from sgdprobe.errors import MissingStore, SettingsError
 from sgdprobe.nn import EpochMetrics
+from sgdprobe.tracking.queries import RunReader, connect, reader
+from sgdprobe.tracking.runs import RecordedRun
+from sgdprobe.tracking.store import Store
 
-__all__ = ["find_run", "find_sweep", "recorded_epochs"]
+__all__ = [
+    "find_run",
+    "find_sweep",
+    "finished_runs",
+    "median_seconds",
+    "newest_sweep",
+    "recorded_epochs",
+    "recorded_results",
+    "runs_of",
+    "with_series",
+]
 
 MAX_SHOWN = 10
 SEARCH_WINDOW = 1000  # runs among which a mistyped word is looked for
 
+SWEEP = "sweep"
+# Later sweeps that reused a run; the tag `sweep` names the one that made it.
+ALSO_IN = "also_in_sweeps"
+RERUN = "rerun_of"  # reruns are not what `last` means
 
-def find_run(client: MlflowClient, word: str) -> Run:
-    """The run with this id, this beginning of an id, or this name; for `last` the newest.
 
-    All experiments of the store are searched; repeats of other runs don't count as newest.
-    Raises SettingsError if none or several fit.
+def find_run(runs: RunReader, word: str) -> RecordedRun:
+    """Return the run with this id, beginning of an id, or name; for `last` the newest.
+
+    Raises SettingsError if none or several match.
     """
-    everywhere = [found.experiment_id for found in client.search_experiments()]
-    newest = ["attributes.start_time DESC"]
     if word == "last":
-        first_hand = "tags.rerun_of IS NULL"
-        found = client.search_runs(everywhere, first_hand, max_results=1, order_by=newest)
-        if not found:
+        newest = runs.newest(1, without_tag=RERUN)
+        if not newest:
             raise SettingsError("the store holds no run yet")
+        return newest[0]
+    found = runs.named(word)
+    if len(found) == 1:
         return found[0]
-    quoted = word.replace("'", "''")
-    for condition in (f"run_id LIKE '{quoted}%'", f"run_name = '{quoted}'"):
-        found = client.search_runs(everywhere, f"attributes.{condition}", max_results=MAX_SHOWN)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            ids = ", ".join(run.info.run_id[:12] for run in found)
-            raise SettingsError(f"{word}: {len(found)} runs fit, among them {ids}")
-    recent = client.search_runs(everywhere, max_results=SEARCH_WINDOW, order_by=newest)
+    if found:
+        ids = ", ".join(run.run_id[:12] for run in found[:MAX_SHOWN])
+        raise SettingsError(f"{word}: {len(found)} runs match, among them {ids}")
+    recent = runs.newest(SEARCH_WINDOW, without_tag=RERUN)[::-1]
     length = max(len(word), 4)
-    names = {run.info.run_id[:length]: run for run in recent}
-    names |= {run.info.run_name: run for run in recent}
-    near = _nearest(word, names)
-    runs = [names[name] for name in near] or recent[:3]
-    ids = ", ".join(f"{run.info.run_id[:12]} ({run.info.run_name})" for run in runs)
+    names = {run.run_id[:length]: run for run in recent} | {run.name: run for run in recent}
+    near = [names[name] for name in _nearest(word, names)]
+    shown = ", ".join(f"{run.run_id[:12]} ({run.name})" for run in near or recent[:3])
     which = "the nearest are" if near else "the newest are"
-    raise SettingsError(f"{word}: no such run; {which} {ids or 'none'}")
+    raise SettingsError(f"{word}: no such run; {which} {shown or 'none'}")
 
 
-def find_sweep(client: MlflowClient, word: str) -> list[Run]:
-    """The runs of the sweep with this id or beginning of one, or of the newest for `last`.
+def find_sweep(runs: RunReader, word: str) -> list[RecordedRun]:
+    """Return the runs that a sweep made, by its id or beginning of one; for `last` the newest.
 
-    In the order in which they began. Raises SettingsError if no sweep or several fit.
+    Raises SettingsError if no sweep or several match.
     """
-    everywhere = [found.experiment_id for found in client.search_experiments()]
-    condition = "tags.sweep IS NOT NULL and tags.rerun_of IS NULL"
-    newest = ["attributes.start_time DESC"]
-    runs = client.search_runs(everywhere, condition, max_results=50000, order_by=newest)
-    sweeps: dict[str, list[Run]] = {}
-    for run in runs:
-        sweeps.setdefault(run.data.tags["sweep"], []).insert(0, run)
-    fitting = [sweep for sweep in sweeps if sweep.startswith(word)]
+    sweeps = _sweeps(runs, SWEEP)
+    matching = [sweep for sweep in sweeps if sweep.startswith(word)]
     if word == "last":
-        fitting = list(sweeps)[:1]
-    if len(fitting) > 1 and word not in fitting:
-        raise SettingsError(f"{word}: {len(fitting)} sweeps fit, among them {fitting[0]}")
-    if not fitting:
-        near = ", ".join(_nearest(word, sweeps) or list(sweeps)[:3])
+        matching = sorted(sweeps)[-1:]
+    if len(matching) > 1 and word not in matching:
+        raise SettingsError(f"{word}: {len(matching)} sweeps match, among them {matching[0]}")
+    if not matching:
+        near = ", ".join(_nearest(word, sweeps) or sorted(sweeps)[:-4:-1])
         raise SettingsError(f"{word}: no such sweep; the nearest are {near or 'none'}")
-    return sweeps[word if word in fitting else fitting[0]]
+    return runs.with_ids(sweeps[word if word in matching else matching[0]])
+
+
+def newest_sweep(runs: RunReader) -> str | None:
+    """Return the last sweep of a store, or None where there is none."""
+    return max(_sweeps(runs, SWEEP, ALSO_IN), default=None)  # their names begin with their time
+
+
+def runs_of(runs: RunReader, word: str) -> list[RecordedRun]:
+    """Return the runs of a sweep, reused ones included, or of an experiment; or none."""
+    ids = _sweeps(runs, ALSO_IN).get(word, [])
+    of_sweep = {run.run_id: run for run in [*runs.with_tag(SWEEP, [word]), *runs.with_ids(ids)]}
+    ordered = sorted(of_sweep.values(), key=lambda run: (run.start_time, run.run_id))
+    return ordered or runs.in_experiment(word)
+
+
+def _sweeps(runs: RunReader, *tags: str) -> Mapping[str, list[str]]:
+    """Return the ids of the runs of each sweep that these tags name, without reruns."""
+    reruns = {run_id for run_id, _ in runs.tag_values(RERUN)}
+    found: dict[str, list[str]] = defaultdict(list)
+    for run_id, sweeps in (pair for tag in tags for pair in runs.tag_values(tag)):
+        for sweep in () if run_id in reruns else sweeps.split():
+            found[sweep].append(run_id)
+    return found
 
 
 def _nearest(word: str, names: Iterable[str]) -> list[str]:
     return get_close_matches(word, list(names), n=3)
 
 
-def recorded_epochs(client: MlflowClient, run: Run) -> list[EpochMetrics]:
-    """The epochs of a run as they were recorded, without symptoms and single updates.
+def recorded_epochs(runs: RunReader, run: RecordedRun) -> list[EpochMetrics]:
+    """Return a run's epochs as they were recorded, without symptoms and single updates.
 
-    Raises SettingsError for a run that holds no epoch of ours.
+    Raises SettingsError for a run that has no epoch of ours.
     """
+    names = ("loss", "train_accuracy", "test_accuracy")
+    (run,) = with_series(runs, [run], names)
+    if not all(run.series.get(name) for name in names):
+        raise SettingsError(f"{run.run_id} has no recorded epoch")
+    series = zip(*(run.series[name] for name in names), strict=True)
+    return [EpochMetrics(epoch, 0, *values) for epoch, values in enumerate(series, start=1)]
 
-    def series(name: str) -> dict[int, float]:
-        return {m.step: m.value for m in client.get_metric_history(run.info.run_id, name)}
 
-    loss, train, test = series("loss"), series("train_accuracy"), series("test_accuracy")
-    if not loss:
-        raise SettingsError(f"{run.info.run_id} has no recorded epoch")
-    return [EpochMetrics(step, 0, loss[step], train[step], test[step]) for step in sorted(loss)]
+def with_series(
+    runs: RunReader, found: Sequence[RecordedRun], metrics: Collection[str]
+) -> list[RecordedRun]:
+    """Return these runs with their values epoch by epoch.
+
+    metrics : names, or beginnings of names that end with a slash, such as "symptom/".
+    """
+    recorded = {name for run in found for name in run.metrics}
+    wanted = {n for n in recorded if n in metrics or f"{n.partition('/')[0]}/" in metrics}
+    series = runs.series(found, wanted)
+    return [replace(run, series=series.get(run.run_id, {})) for run in found]
+
+
+def recorded_results(uri: str | None, keys: Collection[str]) -> dict[str, RecordedRun]:
+    """Return the run that finished or diverged for each of these keys; none without a store.
+
+    Where a key was run several times the oldest counts, so that later runs change no report.
+    Raises StoreError.
+    """
+    try:
+        found = connect(uri).with_tag("key", keys)
+    except MissingStore:
+        return {}
+    return {run.tags["key"]: run for run in reversed(found) if run.has_result}
+
+
+def finished_runs(store: Store, tag: str, values: Collection[str]) -> dict[str, RecordedRun]:
+    """Return the experiment's first finished run for each of these values of a tag."""
+    found = reader(store.uri).with_tag(tag, values)
+    return {
+        run.tags[tag]: run
+        for run in reversed(found)
+        if run.status == "FINISHED" and run.experiment == store.experiment
+    }
+
+
+def median_seconds(store: Store, workload: str) -> float | None:
+    """Return the median time of finished runs of this workload; None without such runs."""
+    found = reader(store.uri).with_tag("size", [workload])
+    seconds = [
+        run.seconds
+        for run in found
+        if run.status == "FINISHED" and run.experiment == store.experiment
+    ]
+    return median(seconds) if seconds else None

@@ -1,10 +1,12 @@
-"""Who is at which run: a claim on a key that ends with the process that holds it.
+"""Locks between the processes of one machine, for a run of a store and for the store itself.
 
-Two sweeps may want the same run at the same moment; whoever claims it first makes it, and the
-other, which waits for the claim, finds it made. This reaches over all processes of one machine.
+Two sweeps may want the same run at the same moment: the one that holds its lock trains it, the
+other waits and finds it finished. MLflow can't create one store in two processes at once either.
+
+All locks of a store are on single bytes of one empty file, `sgdprobe-USER-HASH.lock` in the
+directory for temporary files (`$TMPDIR`). The system releases them when a process dies.
 """
 
-import contextlib
 import fcntl
 import os
 import tempfile
@@ -14,34 +16,37 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from filelock import FileLock
+__all__ = ["run_lock", "store_lock"]
 
-__all__ = ["run_lock"]
-
-# A lock on one byte of a file for each key: the system lets go of it when the process dies.
-BYTES = 2**62
+STORE_BYTE = 0  # those of runs follow
+RUN_BYTES = 2**62
 
 
 @contextmanager
 def run_lock(uri: str, key: str) -> Iterator[None]:
-    """Hold the claim on a run of the store at `uri`; wait while another process has it."""
-    file, place = _file(uri), int(key, 16) % BYTES
-    fcntl.lockf(file, fcntl.LOCK_EX, 1, place)
+    """Hold the lock of the run with this key; wait while another process has it."""
+    with _lock(uri, 1 + int(key, 16) % RUN_BYTES):
+        yield
+
+
+@contextmanager
+def store_lock(uri: str) -> Iterator[None]:
+    """Hold the lock of a store; wait while another process has it."""
+    with _lock(uri, STORE_BYTE):
+        yield
+
+
+@contextmanager
+def _lock(uri: str, byte: int) -> Iterator[None]:
+    file = _file(uri)
+    fcntl.lockf(file, fcntl.LOCK_EX, 1, byte)
     try:
         yield
     finally:
-        fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
+        fcntl.lockf(file, fcntl.LOCK_UN, 1, byte)
 
 
-@cache  # once a process: closing a file ends all of the process's locks on it
+@cache  # once in each process: closing a file releases all of the process's locks on it
 def _file(uri: str) -> int:
-    name = f"sgdprobe-{os.getuid()}-{sha256(uri.encode()).hexdigest()[:16]}.claims"
-    return os.open(Path(tempfile.gettempdir()) / name, os.O_RDWR | os.O_CREAT, 0o600)
-
-
-@contextlib.contextmanager
-def store_lock(uri: str) -> Iterator[None]:
-    """Hold this machine's lock for a store, for what MLflow can't do in two processes at once."""
     name = f"sgdprobe-{os.getuid()}-{sha256(uri.encode()).hexdigest()[:16]}.lock"
-    with FileLock(Path(tempfile.gettempdir()) / name):
-        yield
+    return os.open(Path(tempfile.gettempdir()) / name, os.O_RDWR | os.O_CREAT, 0o600)

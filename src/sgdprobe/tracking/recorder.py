@@ -7,7 +7,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
@@ -17,24 +17,25 @@ import numpy as np
 import yaml
 from mlflow.entities import Dataset as DatasetRecord
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
-from sqlalchemy.exc import SQLAlchemyError
 
 from sgdprobe.config.formatting import format_value
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
+from sgdprobe.errors import StoreError
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.nn.functions import Array
 from sgdprobe.provenance.processes import process_tags
 from sgdprobe.provenance.redact import redact
 from sgdprobe.provenance.source import source_files, source_hash
 from sgdprobe.tracking.locks import store_lock
-from sgdprobe.tracking.store import Store, artifact_root, retry_when_locked
+from sgdprobe.tracking.runs import Failure
+from sgdprobe.tracking.store import Store, artifact_root, retry_when_locked, store_errors
+from sgdprobe.tracking.timeouts import GIVE_UP_AFTER_S
 
 __all__ = ["RunRecorder"]
 
-GIVE_UP_AFTER_S = 5.0  # seconds; a write takes milliseconds
+P = ParamSpec("P")
 
 
 @contextmanager
@@ -58,64 +59,82 @@ def _defer_signals() -> Iterator[None]:
             signal.raise_signal(late)
 
 
-P = ParamSpec("P")
-
-
 def _store_write(
     write: Callable[Concatenate["RunRecorder", P], None],
 ) -> Callable[Concatenate["RunRecorder", P], None]:
-    """A write that no signal cuts in two, made where the store's own places hold.
+    """Make a write that no signal interrupts, from the directory of relative artifact paths.
 
-    A store that keeps a write waiting in vain is given up: each of the writes with which a run ends
-    would wait, too.
+    After one timed-out write the store counts as broken, so that ending the run does not time out
+    again. Raises StoreError.
     """
 
     @wraps(write)
-    def whole(self: "RunRecorder", /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def complete(self: "RunRecorder", /, *args: P.args, **kwargs: P.kwargs) -> None:
         if self._broken is not None:
             raise self._broken
 
         def once() -> None:
-            with _defer_signals(), artifact_root(self.uri):
+            with _defer_signals(), artifact_root(self.store.uri):
                 write(self, *args, **kwargs)
 
         started = time.monotonic()
         try:
-            retry_when_locked(self.uri, once)
-        except (MlflowException, SQLAlchemyError) as error:
+            with store_errors(self.store.uri):
+                retry_when_locked(self.store.uri, once)
+        except StoreError as error:
             if time.monotonic() - started > GIVE_UP_AFTER_S:
                 self._broken = error
             raise
 
-    return whole
+    return complete
 
 
 class RunRecorder:
-    """A run of its own in the store, from `with` to its end.
+    """One run in the store, created on entry and ended on exit.
 
     It ends FINISHED; FAILED when an exception passes through, with the traceback as an artifact
-    and the reason as the tag `failure`; KILLED when that is Ctrl-C or SIGTERM.
+    and the reason in tags; KILLED when that is Ctrl-C or SIGTERM. `run_id` is empty until the run
+    exists. Every method raises StoreError.
     """
 
     def __init__(
         self, store: Store, name: str, settings: Settings, data: Dataset, tags: Mapping[str, str]
     ) -> None:
         self._client = store.client()
-        self._broken: Exception | None = None
-        self.uri = store.uri
-        self.settings = settings
+        self._broken: StoreError | None = None
+        self._name, self._tags = name, tags
+        self._settings, self._data = settings, data
+        self.store = store
         self.run_id = ""
-        self._begin(store, name, tags)
-        self._describe(settings, data)
+
+    def __enter__(self) -> "RunRecorder":
+        try:
+            self._create()
+            self._describe()
+        except BaseException as error:  # `with` ends only what was entered
+            if self.run_id:
+                with suppress(StoreError):
+                    self._end(error)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end(error)
 
     @_store_write
-    def _begin(self, store: Store, name: str, tags: Mapping[str, str]) -> None:
-        self.run_id = self._client.create_run(
-            store.experiment_id, run_name=name, tags={**tags, **process_tags()}
-        ).info.run_id
+    def _create(self) -> None:
+        tags = {**self._tags, **process_tags()}
+        run = self._client.create_run(self.store.experiment_id, run_name=self._name, tags=tags)
+        self.run_id = run.info.run_id
 
     @_store_write
-    def _describe(self, settings: Settings, data: Dataset) -> None:
+    def _describe(self) -> None:
+        settings, data = self._settings, self._data
         texts = {key: format_value(value) for key, value in settings.flat().items()}
         params = [Param(key, redact(text)) for key, text in texts.items()]
         self._client.log_batch(self.run_id, params=params)
@@ -127,28 +146,43 @@ class RunRecorder:
             profile=f'{{"train": {len(data.train_images)}, "test": {len(data.test_images)}}}',
         )
         context = InputTag(MLFLOW_DATASET_CONTEXT, "training and test")
-        with store_lock(self.uri):  # the first run of an experiment also adds the dataset itself
+        with store_lock(self.store.uri):  # an experiment's first run also adds the dataset itself
             self._client.log_inputs(self.run_id, datasets=[DatasetInput(record, [context])])
         self.text("settings.yaml", settings_yaml(settings))
 
+    def _end(self, error: BaseException | None) -> None:
+        """End the run, and set its status even if the reason can't be recorded."""
+        if error is None:
+            self._set_status("FINISHED")
+            return
+        try:
+            self.tags(Failure.of(error).tags)
+            self.text("traceback.txt", redact("".join(traceback.format_exception(error))))
+        finally:
+            self._set_status("FAILED" if isinstance(error, Exception) else "KILLED")
+
+    @_store_write
+    def _set_status(self, status: str) -> None:
+        self._client.set_terminated(self.run_id, status)
+
     def provenance(self, facts: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
-        """All that decides the numbers: `provenance.json`, and what git has not got as a diff."""
+        """Record all that decides the numbers, and uncommitted changes as a diff."""
         source = {"hash": source_hash(), "files": source_files()}
-        whole = {**facts, "source": source, **origin}
-        diff = whole.pop("diff", "")
-        self.json("provenance.json", whole)
+        everything = {**facts, "source": source, **origin}
+        diff = everything.pop("diff", "")
+        self.json("provenance.json", everything)
         if diff:
             self.text("uncommitted.diff", diff)
 
     @_store_write
     def tags(self, tags: Mapping[str, str]) -> None:
-        """Tags that are known only after the run has begun."""
+        """Record tags that are known only after the run has begun."""
         if tags:
             self._client.log_batch(self.run_id, tags=[RunTag(k, v) for k, v in tags.items()])
 
     @_store_write
     def epoch(self, metrics: EpochMetrics) -> None:
-        """One point of every metric, at step = epoch. Symptoms that are no numbers stay out."""
+        """Record every metric at step = epoch, without symptoms that are NaN or infinite."""
         now = int(time.time() * 1000)
         values = {
             "loss": metrics.loss,
@@ -165,7 +199,7 @@ class RunRecorder:
 
     @_store_write
     def arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
-        """Arrays as an artifact in NumPy's own format: `np.load` opens it."""
+        """Record arrays as an artifact in NumPy's own format: `np.load` opens it."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
             np.savez(path, allow_pickle=False, **arrays)
@@ -173,45 +207,25 @@ class RunRecorder:
 
     @_store_write
     def text(self, name: str, content: str) -> None:
-        """A text artifact."""
+        """Record a text artifact."""
         self._client.log_text(self.run_id, content, name)
 
     def json(self, name: str, content: Any) -> None:
-        """A JSON artifact; Python reads its floats back as they were."""
+        """Record a JSON artifact; Python reads its floats back as they were."""
         self.text(name, json.dumps(content, indent=1))
 
     @_store_write
     def figure(self, name: str, figure: Any) -> None:
-        """A matplotlib figure as an artifact; the ending of the name says in which format."""
+        """Record a matplotlib figure as an artifact; the suffix of the name is its format."""
         self._client.log_figure(self.run_id, figure, name)
-
-    def __enter__(self) -> "RunRecorder":
-        return self
-
-    @_store_write
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self._client.set_terminated(self.run_id, "FINISHED")
-            return
-        status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        reason = redact(" ".join(f"{type(error).__name__}: {error}".split()))
-        self._client.log_batch(self.run_id, tags=[RunTag("failure", reason[:5000])])
-        told = "".join(traceback.format_exception(kind, error, trace))
-        self.text("traceback.txt", redact(told))
-        self._client.set_terminated(self.run_id, status)
 
 
 def settings_yaml(settings: Settings) -> str:
-    """All settings as YAML that reads back as the same numbers."""
+    """Return all settings as YAML that reads back as the same numbers."""
     nested: dict[str, Any] = {}
     for key, value in settings.flat().items():
         block, _, name = key.rpartition(".")
-        place = nested.setdefault(block, {}) if block else nested
+        values = nested.setdefault(block, {}) if block else nested
         value = redact(value) if isinstance(value, str) else value
-        place[name] = list(value) if isinstance(value, tuple) else value
+        values[name] = list(value) if isinstance(value, tuple) else value
     return yaml.safe_dump(nested, sort_keys=False, default_flow_style=None)

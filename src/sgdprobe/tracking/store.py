@@ -1,4 +1,4 @@
-"""The MLflow store: where it lies, and how it is made once, whoever comes first."""
+"""Locate and create the MLflow store, safely under concurrent first use."""
 
 import contextlib
 import logging
@@ -10,33 +10,39 @@ from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from shlex import quote as quoted
-from typing import TypeVar
-from urllib.parse import quote, urlsplit
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.version import VERSION
-from sqlalchemy import Engine, NullPool, create_engine, inspect, make_url, text
+from sqlalchemy import Engine, NullPool, create_engine, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sgdprobe.errors import MissingStore, StoreError
-from sgdprobe.paths import PROJECT_ROOT, STORE
+from sgdprobe.paths import PROJECT_ROOT
 from sgdprobe.provenance.processes import process_is_gone
 from sgdprobe.provenance.redact import redact
+from sgdprobe.tracking import timeouts
+from sgdprobe.tracking.address import (
+    browser_address,
+    default_uri,
+    is_database,
+    is_server,
+    sqlite_file,
+    store_uri,
+)
 from sgdprobe.tracking.locks import store_lock
+from sgdprobe.tracking.runs import Failure
 
 __all__ = [
     "Store",
-    "absolute_uri",
     "check_writable",
-    "connect",
     "find_experiment",
     "import_mlflow",
     "mark_dead_runs_killed",
     "open_experiment",
-    "runs_of_sweep",
     "store_errors",
 ]
 
@@ -48,18 +54,14 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 # A store that fails is reported in one line, from the exception; MLflow logs its traceback besides.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
-# What MLflow says of a store of another version, and the versions that it knows.
+# MLflow's words for a store of another version, and the versions that it knows.
 SCHEMA = re.compile(r"found version (\w+)")
 MIGRATIONS = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
-
-UI = "http://127.0.0.1:5000"  # where `mlflow ui` shows a store that is a file
-
-LOCK_TIMEOUT_S = 30  # seconds for which another process may keep a sqlite store locked
 
 
 @contextlib.contextmanager
 def store_errors(uri: str) -> Iterator[None]:
-    """Say in one line what a store fails at. Raises StoreError."""
+    """Turn errors of a store into StoreError, with the reason in one line."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
@@ -68,130 +70,90 @@ def store_errors(uri: str) -> Iterator[None]:
 
 
 def _reason(error: Exception, uri: str) -> str:
-    """What a store fails at, with what MLflow and sqlite leave out, on one line."""
+    """Return the reason in one line, with what MLflow and sqlite leave out."""
     lines = str(error).splitlines() or [type(error).__name__]
     reason = next((line for line in lines if not line.startswith("(raised as")), lines[0])
     schema = SCHEMA.search(reason)
     if schema and not list(MIGRATIONS.glob(f"{schema[1]}_*.py")):  # else MLflow's advice is right
         return f"{schema[0]}, which MLflow {VERSION} does not know: a newer one made it"
-    file = _sqlite_file(uri)
-    if not isinstance(error, OSError) and file is not None and not _is_there(file):
-        return f"{reason}; {file} is not there"  # it is called read-only when it was deleted
+    file = sqlite_file(uri)
+    if not isinstance(error, OSError) and file is not None and not _exists(file):
+        return f"{reason}; {file} is not there"  # sqlite calls a deleted one read-only
     return reason
 
 
 @dataclass(frozen=True)
 class Store:
-    """An experiment in a store that exists: what a process needs to record a run."""
+    """An experiment in a store that exists: all that a process needs to record a run."""
 
     uri: str
     experiment: str
     experiment_id: str
 
     def client(self) -> MlflowClient:
-        """A client of this store."""
-        return _client(self.uri)
+        """Return a client of this store."""
+        return client_of(self.uri)
 
     def experiment_url(self) -> str:
-        """The address of the experiment's charts."""
+        """Return the address of the experiment's charts."""
         query = "workflowType=machine_learning&compareRunsMode=CHART"
-        return f"{_served_at(self.uri)}/#/experiments/{self.experiment_id}/runs?{query}"
+        return f"{browser_address(self.uri)}/#/experiments/{self.experiment_id}/runs?{query}"
 
     def ui_command(self) -> str | None:
-        """What to type at the project's root to be shown that address; None for a server."""
-        if _is_server(self.uri):
+        """Return the command, for the project's root, that serves this address, if one must."""
+        if is_server(self.uri):
             return None
         if self.uri == default_uri():
             return "mlflow ui"
         return f"mlflow ui --backend-store-uri {quoted(redact(self.uri))}"
 
 
-def default_uri() -> str:
-    """MLflow's own default for someone who stands at the project's root, from anywhere."""
-    return f"sqlite:///{STORE}"
-
-
-def store_uri(uri: str | None) -> str:
-    """The address of the store that is meant: given, or set for MLflow, or the default."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
-
-
-def run_url(uri: str, experiment_id: str, run_id: str) -> str:
-    """The address that shows a run of a store: on its server, or in `mlflow ui`."""
-    return f"{_served_at(uri)}/#/experiments/{experiment_id}/runs/{run_id}"
-
-
-def _served_at(uri: str) -> str:
-    if not _is_server(uri):
-        return UI
-    parts = urlsplit(uri)
-    host = parts.netloc.rpartition("@")[2]  # whoever looks has credentials of their own
-    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
-
-
-def _is_server(uri: str) -> bool:
-    return uri.startswith(("http://", "https://"))
-
-
-def absolute_uri(uri: str | None) -> str:
-    """The same address for a process of another checkout."""
-    uri = store_uri(uri)
-    file = _sqlite_file(uri)
-    return uri if file is None else f"sqlite:///{file}"
-
-
-def connect(uri: str | None) -> MlflowClient:
-    """A client of a store that exists. Raises MissingStore, or another StoreError."""
-    uri = store_uri(uri)
-    file = _sqlite_file(uri)
-    if file is not None and not _is_there(file):
+def check_exists(uri: str) -> None:
+    """Raise MissingStore where there is no store yet, StoreError for one that can't be read."""
+    file = sqlite_file(uri)
+    if file is not None and not _exists(file):
         raise MissingStore(f"{file} is not there: no run was recorded yet")
     with store_errors(uri):
         check_readable(uri)
-        client = _client(uri)
-        client.search_experiments(max_results=1)  # a server is first asked here
-    return client
+        client_of(uri).search_experiments(max_results=1)  # a server is first asked here
 
 
 def find_experiment(uri: str | None, experiment: str) -> Store | None:
-    """The store with the experiment in it, or None where it is not there yet; nothing is made."""
+    """Return the store if it has the experiment; create nothing. Raises StoreError."""
     uri = store_uri(uri)
-    file = _sqlite_file(uri)
-    if file is not None and not _is_there(file):
+    file = sqlite_file(uri)
+    if file is not None and not _exists(file):
         return None
     with store_errors(uri):
         check_readable(uri)
-        found = _client(uri).get_experiment_by_name(experiment)
+        found = client_of(uri).get_experiment_by_name(experiment)
     return Store(uri, experiment, found.experiment_id) if found else None
 
 
 def open_experiment(uri: str | None, experiment: str) -> Store:
-    """The store with the experiment in it, both made if need be; dead runs marked KILLED.
+    """Return the store with the experiment, both created if need be; mark dead runs KILLED.
 
     uri : None for $MLFLOW_TRACKING_URI or the default. Several processes may call this at the
-    same moment: MLflow can't make one sqlite store twice at once, so a file lock lets them in
-    one by one. Raises StoreError.
+    same moment: MLflow can't create one store in two of them, so a lock lets one in at a time.
+    Raises StoreError.
     """
     uri = store_uri(uri)
-    # MLflow writes the working directory into what it makes.
+    # MLflow writes the working directory into what it creates.
     with store_errors(uri), store_lock(uri), artifact_root():
-        _make_file(uri)
+        _create_file(uri)
         check_writable(uri)
-        client = _client(uri)
+        client = client_of(uri)
         found = client.get_experiment_by_name(experiment)
-        if found is None:
-            number = _make_experiment(client, uri, experiment)
-        elif found.lifecycle_stage == "deleted":
+        if found is not None and found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
-            number = found.experiment_id
-        else:
-            number = found.experiment_id
-        _mark_dead_runs_killed(client, number)
-    return Store(uri, experiment, number)
+        number = found.experiment_id if found else _create_experiment(client, uri, experiment)
+        store = Store(uri, experiment, number)
+        _mark_dead_runs_killed(store)
+    return store
 
 
 def retry_when_locked(uri: str, ask: Callable[[], T]) -> T:
-    """The answer of a store; one that is locked is asked once more when it no longer is.
+    """Return a store's answer; wait for one that is locked, and ask once more.
 
     MLflow waits 5 seconds for a locked store to open it, and 20 to write to it.
     """
@@ -204,21 +166,30 @@ def retry_when_locked(uri: str, ask: Callable[[], T]) -> T:
     return ask()
 
 
-def _client(uri: str) -> MlflowClient:
+if timeouts.MLFLOW_LOCK_TIMEOUT_S != timeouts.MLFLOW_DEFAULT_S:  # MLflow has no setting for it
+
+    @event.listens_for(Engine, "before_cursor_execute", retval=True)
+    def _wait_less(_1: Any, _2: Any, sql: str, parameters: Any, _3: Any, _4: Any) -> Any:
+        milliseconds = round(1000 * timeouts.MLFLOW_LOCK_TIMEOUT_S)
+        return re.sub(r"(?<=busy_timeout = )\d+", str(milliseconds), sql), parameters
+
+
+def client_of(uri: str) -> MlflowClient:
+    """Return a client of a store."""
     return retry_when_locked(uri, partial(MlflowClient, tracking_uri=uri))
 
 
 def import_mlflow(uri: str | None) -> None:
-    """Import what MLflow needs for such a store; half a second of it waits for the first use."""
+    """Import now the half of MLflow that it would import when such a store is first used."""
     if is_database(store_uri(uri)):
         import_module("mlflow.store.tracking.sqlalchemy_store")
 
 
 def check_writable(uri: str) -> None:
-    """Write to a database, and take it back. Raises SQLAlchemyError, or FileNotFoundError.
+    """Write to a database, and roll back. Raises SQLAlchemyError, or FileNotFoundError.
 
-    So that one that is read-only, full or gone is known before a run begins, and one that is
-    locked is waited for. MLflow tries for two minutes to open what can't be opened.
+    So one that is read-only, full or deleted is known before a run begins, and one that is locked
+    is waited for. MLflow tries for two minutes to open one that can't be opened.
     """
     if not is_database(uri):
         return
@@ -230,9 +201,9 @@ def check_writable(uri: str) -> None:
 
 
 def check_readable(uri: str) -> None:
-    """Read what tables a database has. Raises SQLAlchemyError, or FileNotFoundError."""
-    file = _sqlite_file(uri)
-    if file is not None and not _is_there(file):  # sqlite would make an empty one
+    """Read the names of a database's tables. Raises SQLAlchemyError, or FileNotFoundError."""
+    file = sqlite_file(uri)
+    if file is not None and not _exists(file):  # sqlite would make an empty one
         raise FileNotFoundError(f"{file} is not there")
     if is_database(uri):
         inspect(engine(uri)).get_table_names()
@@ -240,49 +211,49 @@ def check_readable(uri: str) -> None:
 
 @cache
 def engine(uri: str) -> Engine:
-    """Questions to a database past MLflow; nothing is held open between them."""
-    patience = {"timeout": LOCK_TIMEOUT_S} if uri.startswith("sqlite") else {}
-    return create_engine(uri, poolclass=NullPool, connect_args=patience)
+    """Return an engine for questions past MLflow; no connection is kept open between them."""
+    wait = {"timeout": timeouts.LOCK_TIMEOUT_S} if uri.startswith("sqlite") else {}
+    return create_engine(uri, poolclass=NullPool, connect_args=wait)
 
 
-def _make_experiment(client: MlflowClient, uri: str, name: str) -> str:
-    """Make an experiment. Its artifacts lie under the project's mlruns/ unless a server has them.
+def _create_experiment(client: MlflowClient, uri: str, name: str) -> str:
+    """Create an experiment. Its artifacts go to the project's mlruns/, unless a server has them.
 
-    In the project's own store that place is relative to the project, so that the folder can be
-    moved; MLflow reads relative places, from its working directory, but makes none by itself.
+    In the project's own store that path is relative to the project, so that the folder can be
+    moved; MLflow reads relative paths, from its working directory, but creates none by itself.
     """
     if not uri.startswith("sqlite:"):
         return str(client.create_experiment(name))
-    place = Path("mlruns") / quote(name)
-    number = str(client.create_experiment(name, (PROJECT_ROOT / place).as_uri()))
+    path = Path("mlruns") / quote(name)
+    number = str(client.create_experiment(name, (PROJECT_ROOT / path).as_uri()))
     if uri == default_uri():
-        change = text("UPDATE experiments SET artifact_location = :place WHERE experiment_id = :id")
+        change = text("UPDATE experiments SET artifact_location = :path WHERE experiment_id = :id")
         with engine(uri).begin() as connection:
-            connection.execute(change, {"place": str(place), "id": number})
+            connection.execute(change, {"path": str(path), "id": number})
     return number
 
 
 def artifact_root(uri: str | None = None) -> "contextlib.chdir[Path]":
-    """A context in which the relative places of a project's own artifacts hold.
+    """Change to the directory that relative paths of artifacts start from.
 
-    uri : the store; None for this project. Another checkout's store lies at that checkout's root.
+    uri : the store; None for this project's. Another checkout's store is in that checkout's root.
     """
-    file = _sqlite_file(uri) if uri else None
+    file = sqlite_file(uri) if uri else None
     return contextlib.chdir(file.parent if file else PROJECT_ROOT)
 
 
-def _make_file(uri: str) -> None:
-    """Make a sqlite store that is not there yet, beside its place, and move it there whole.
+def _create_file(uri: str) -> None:
+    """Create a sqlite store that does not exist, beside its path, and move it there as a whole.
 
-    MLflow makes its tables in some sixty steps, each in the file; a process killed among them
+    MLflow creates its tables in some sixty steps, each in the file; a process killed among them
     would leave a store that MLflow itself can't open again.
     """
-    file = _sqlite_file(uri)
-    if file is None or _is_there(file):
+    file = sqlite_file(uri)
+    if file is None or _exists(file):
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f"{file.name}.{os.getpid()}.new")
-    draft.touch()  # MLflow would try for two minutes where nothing can be made
+    draft.touch()  # MLflow would try for two minutes where nothing can be created
     try:
         MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
         draft.replace(file)
@@ -290,46 +261,22 @@ def _make_file(uri: str) -> None:
         draft.unlink(missing_ok=True)
 
 
-def is_database(uri: str) -> bool:
-    """Whether a store is a database that can be asked directly, and no server."""
-    return uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
-
-
-def _sqlite_file(uri: str) -> Path | None:
-    """The file of a sqlite URI, relative to the project's root; None for any other store."""
-    url = make_url(uri) if uri.startswith("sqlite:") else None
-    return PROJECT_ROOT / url.database if url and url.database else None
-
-
-def _is_there(file: Path) -> bool:
-    """Whether a store is more than the empty file that sqlite makes of one that was deleted."""
+def _exists(file: Path) -> bool:
+    """Return whether a store is more than the empty file that sqlite makes of a deleted one."""
     return file.is_dir() or (file.exists() and file.stat().st_size > 0)
 
 
-def runs_of_sweep(store: Store, sweep: str, status: str) -> list[str]:
-    """Names of a sweep's runs that have this status."""
-    with store_errors(store.uri):
-        runs = store.client().search_runs(
-            [store.experiment_id],
-            f"tags.sweep = '{sweep}' and attributes.status = '{status}'",
-            max_results=50000,
-        )
-    return [str(run.info.run_name) for run in runs]
-
-
 def mark_dead_runs_killed(store: Store) -> None:
-    """Mark what dead processes left RUNNING as KILLED; nothing is made. Raises StoreError."""
+    """Mark runs of dead processes that are still RUNNING as KILLED. Raises StoreError."""
     with store_errors(store.uri):
         check_writable(store.uri)
-        _mark_dead_runs_killed(store.client(), store.experiment_id)
+        _mark_dead_runs_killed(store)
 
 
-def _mark_dead_runs_killed(client: MlflowClient, experiment_id: str) -> None:
-    """Mark what dead processes of this machine left RUNNING as KILLED."""
-    running = client.search_runs(
-        [experiment_id], "attributes.status = 'RUNNING'", ViewType.ACTIVE_ONLY
-    )
-    for run in running:
+def _mark_dead_runs_killed(store: Store) -> None:
+    client, failure = store.client(), Failure("killed", "its process is gone")
+    for run in client.search_runs([store.experiment_id], "attributes.status = 'RUNNING'"):
         if process_is_gone(run.data.tags):
-            client.set_tag(run.info.run_id, "failure", "its process is gone")
+            for tag, value in failure.tags.items():
+                client.set_tag(run.info.run_id, tag, value)
             client.set_terminated(run.info.run_id, "KILLED")

@@ -1,0 +1,60 @@
+"""Addresses of stores: which one is meant, of what kind it is, where a browser finds it."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy import make_url
+
+from sgdprobe.paths import PROJECT_ROOT, STORE
+
+__all__ = ["absolute_uri", "default_uri", "run_url", "store_uri"]
+
+UI = "http://127.0.0.1:5000"  # where `mlflow ui` shows a store that is a file
+
+
+def default_uri() -> str:
+    """Return MLflow's own default at the project's root, for any working directory."""
+    return f"sqlite:///{STORE}"
+
+
+def store_uri(uri: str | None) -> str:
+    """Return the given address, or the one set for MLflow, or the default."""
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
+
+
+def absolute_uri(uri: str | None) -> str:
+    """Return the same address for a process of another checkout."""
+    uri = store_uri(uri)
+    file = sqlite_file(uri)
+    return uri if file is None else f"sqlite:///{file}"
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of a sqlite URI, relative to the project's root; None for another store."""
+    url = make_url(uri) if uri.startswith("sqlite:") else None
+    return PROJECT_ROOT / url.database if url and url.database else None
+
+
+def is_database(uri: str) -> bool:
+    """Return whether a store is a database that can be asked directly, and no server."""
+    return uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
+
+
+def is_server(uri: str) -> bool:
+    """Return whether a store is behind `mlflow server`."""
+    return uri.startswith(("http://", "https://"))
+
+
+def browser_address(uri: str) -> str:
+    """Return the address at which a browser finds a store: its server, or `mlflow ui`."""
+    if not is_server(uri):
+        return UI
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]  # the reader has credentials of their own
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
+
+
+def run_url(uri: str, experiment_id: str, run_id: str) -> str:
+    """Return the address that shows a run."""
+    return f"{browser_address(uri)}/#/experiments/{experiment_id}/runs/{run_id}"
