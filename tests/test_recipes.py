@@ -28,7 +28,7 @@ def composed(recipe: str) -> DictConfig:
 
 
 def axes(recipe: DictConfig) -> dict[str, list[str]]:
-    """What a recipe sweeps over, {"init.scale": ["1", "0.3"], …}; {} for a single run."""
+    """Return the axes of a recipe, {"init.scale": ["1", "0.3"], …}; {} for a single run."""
     result = {}
     for key, values in (recipe.hydra.sweeper.params or {}).items():
         axis = OverridesParser.create().parse_overrides([f"{key}={values}"])
@@ -53,7 +53,7 @@ def shrunk(name: str, digits: object) -> tuple[list[str], int]:
     return [*options, name, *(f"{key}={value}" for key, value in words.items())], cells
 
 
-Played = Mapping[str, tuple[CompletedProcess[str], int, "list[Run]"]]
+Results = Mapping[str, tuple[CompletedProcess[str], int, "list[Run]"]]
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +62,12 @@ def uri(new_store: Callable[[], str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def played(
+def results(
     run_commands: Callable[..., list[CompletedProcess[str]]],
     runs: "Callable[[str], list[Run]]",
     digits: object,
     uri: str,
-) -> Played:
+) -> Results:
     """The answer of each recipe, how many runs it should make, and those it made."""
     commands = {name: shrunk(name, digits) for name in recipes()}
     # An overflow or a division by zero on the way is an error here, as it is in pytest.
@@ -85,9 +85,9 @@ def played(
 
 @pytest.mark.parametrize("recipe", recipes())
 def test_recipe(
-    played: Played, points: "Callable[[str, Run], dict[str, Any]]", uri: str, recipe: str
+    results: Results, points: "Callable[[str, Run], dict[str, Any]]", uri: str, recipe: str
 ) -> None:
-    answer, cells, made = played[recipe]
+    answer, cells, made = results[recipe]
     assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
     assert len(made) == cells
     for run in made:

@@ -1,4 +1,4 @@
-"""What each kind of setting accepts, in which type it comes out, and what it refuses."""
+"""Validators: accepted values, the type they return, and refused values."""
 
 import math
 from typing import Any

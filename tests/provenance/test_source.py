@@ -1,33 +1,43 @@
-"""What is written down about a run, and what is not."""
+"""Source hash: the files whose change can change a number are in a run's key."""
 
-import pytest
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
 
-from sgdprobe.config.settings import Settings
-from sgdprobe.provenance.redact import redact
-from sgdprobe.tracking.recorder import settings_yaml
+from sgdprobe.provenance.source import source_files, source_hash
 
-
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        ("http://ann:pw@host:5000/x", "http://***@host:5000/x"),
-        ("see postgresql://ann:p%40w@db and https://t0ken@host", None),
-        ("http://host/?api_key=abc&x=1", "http://host/?api_key=***&x=1"),
-        ("python train.py 'tracking.uri=mysql+pymysql://u:pw@h/db'", None),
-        ("sqlite:////tmp/a@b.db", "sqlite:////tmp/a@b.db"),
-        ("http://host/a@b", "http://host/a@b"),
-        ("-    grad @ rate  # x@y", "-    grad @ rate  # x@y"),
-    ],
-)
-def test_addresses_lose_their_credentials_and_nothing_else(text: str, kept: str | None) -> None:
-    found = redact(text)
-    for secret in ("pw", "p%40w", "t0ken", "abc"):
-        assert secret not in found
-    assert kept in (found, None)
+PACKAGE = Path(__file__).parents[2] / "src" / "sgdprobe"
 
 
-def test_settings_are_recorded_without_the_stores_password() -> None:
-    settings = Settings.from_dict({"tracking": {"uri": "http://ann:hunter2@host:5000"}})
-    text = settings_yaml(settings)
-    assert "http://***@host:5000" in text
-    assert "hunter2" not in text
+def test_every_file_of_nn_and_data_and_the_build_step_is_hashed() -> None:
+    computing = {f"{f}/{file.name}" for f in ("nn", "data") for file in (PACKAGE / f).glob("*.py")}
+    assert set(source_files()) == computing | {"run/build.py"}
+    training = (PACKAGE / "nn" / "training.py").read_bytes()
+    assert source_files()["nn/training.py"] == hashlib.sha256(training).hexdigest()
+
+
+def test_the_hash_is_that_of_a_sha256sum_listing() -> None:
+    listing = "".join(f"{digest}  {name}\n" for name, digest in sorted(source_files().items()))
+    assert source_hash() == hashlib.sha256(listing.encode()).hexdigest()
+
+
+def test_a_key_needs_neither_mlflow_nor_hydra() -> None:
+    program = (
+        "import sys\n"
+        "from sgdprobe.config.settings import Settings\n"
+        "from sgdprobe.provenance.source import source_hash\n"
+        "from sgdprobe.run.build import load_data\n"
+        "settings = Settings()\n"
+        "print(settings.key(load_data(settings).digest, source_hash()))\n"
+        "print(sorted({'mlflow', 'hydra', 'omegaconf'} & set(sys.modules)))\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(PACKAGE.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    key, imported = answer.stdout.splitlines()
+    assert (len(key), imported) == (64, "[]")
