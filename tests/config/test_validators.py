@@ -6,20 +6,20 @@ from typing import Any
 import pytest
 
 from sgdprobe.config.validators import (
-    Bool,
-    Choice,
-    LayerWidths,
-    NJobs,
-    NonEmptyStr,
-    Nullable,
-    Number,
+    BOOL,
+    LAYER_WIDTHS,
+    N_JOBS,
     Validator,
+    choice,
+    non_empty_str,
+    nullable,
+    number,
 )
 
-COUNT = Number(int, least=1)
-RATE = Number(float, above=0)
-SCALE = Number(float, least=0)
-WORD = Choice(("unit", "none"))
+COUNT = number(int, least=1)
+RATE = number(float, above=0)
+SCALE = number(float, least=0)
+WORD = choice(("unit", "none"))
 
 
 @pytest.mark.parametrize(
@@ -33,15 +33,15 @@ WORD = Choice(("unit", "none"))
         (SCALE, 0, 0.0),
         (SCALE, -0.0, 0.0),
         (WORD, "none", "none"),
-        (NonEmptyStr(), " a b ", " a b "),
-        (Bool(), False, False),
-        (LayerWidths(), [], ()),  # no hidden layer: softmax regression
-        (LayerWidths(), [50, 100], (50, 100)),
-        (LayerWidths(), (1,), (1,)),
-        (NJobs(), -1, -1),
-        (NJobs(), 3, 3),
-        (Nullable(COUNT), None, None),
-        (Nullable(COUNT), 7, 7),
+        (non_empty_str(), " a b ", " a b "),
+        (BOOL, False, False),
+        (LAYER_WIDTHS, [], ()),  # no hidden layer: softmax regression
+        (LAYER_WIDTHS, [50, 100], (50, 100)),
+        (LAYER_WIDTHS, (1,), (1,)),
+        (N_JOBS, -1, -1),
+        (N_JOBS, 3, 3),
+        (nullable(COUNT), None, None),
+        (nullable(COUNT), 7, 7),
     ],
 )
 def test_accepted(check: Validator, value: Any, comes_out: Any) -> None:
@@ -57,13 +57,13 @@ def test_accepted(check: Validator, value: Any, comes_out: Any) -> None:
         (RATE, [0, 0.0, -0.1, math.nan, math.inf, -math.inf, 10**400, True, "0.1", None, 1j]),
         (SCALE, [-1e-300, math.nan, math.inf, False, "0"]),
         (WORD, ["", "Unit", "unit ", None, 1, ["unit"], {"unit": 1}]),
-        (NonEmptyStr(), ["", "  ", None, 5, ["a"]]),
-        (Bool(), [0, 1, "true", None]),
-        (LayerWidths(), [5, "50", None, [0], [50, -1], [1.0], [True], [[50]], {50: 100}]),
-        (NJobs(), [0, 1.5, True, None, "1"]),
-        (Nullable(COUNT), [0, "null", False]),
+        (non_empty_str(), ["", "  ", None, 5, ["a"]]),
+        (BOOL, [0, 1, "true", None]),
+        (LAYER_WIDTHS, [5, "50", None, [0], [50, -1], [1.0], [True], [[50]], {50: 100}]),
+        (N_JOBS, [0, 1.5, True, None, "1"]),
+        (nullable(COUNT), [0, "null", False]),
     ],
-    ids=lambda item: type(item).__name__ if not isinstance(item, list) else "",
+    ids=lambda item: "" if isinstance(item, list) else item.expects,
 )
 def test_refused(check: Validator, values: list[Any]) -> None:
     accepted = []
@@ -79,13 +79,13 @@ def test_refused(check: Validator, values: list[Any]) -> None:
     ("check", "sentence_end"),
     [
         (COUNT, "an integer of at least 1"),
-        (Number(int), "an integer"),
+        (number(int), "an integer"),
         (RATE, "a finite number above 0"),
         (SCALE, "a finite number of at least 0"),
         (WORD, "one of unit, none"),
-        (Bool(), "true or false"),
-        (Nullable(RATE), "a finite number above 0, or null"),
-        (Nullable(NonEmptyStr("a folder")), "a folder, or null"),
+        (BOOL, "true or false"),
+        (nullable(RATE), "a finite number above 0, or null"),
+        (nullable(non_empty_str("a folder")), "a folder, or null"),
     ],
 )
 def test_says_what_it_expects(check: Validator, sentence_end: str) -> None:

@@ -14,7 +14,7 @@ from sgdprobe.commands.cli import STORE_HELP, Parser
 from sgdprobe.commands.console import RunProgress, SweepProgress, plain_console, where_to_look
 from sgdprobe.config.formatting import duration, percent
 from sgdprobe.config.settings import Settings, SweepSettings, check_value
-from sgdprobe.config.validators import NJobs, Nullable, Number
+from sgdprobe.config.validators import N_JOBS, nullable, number
 from sgdprobe.data import Dataset
 from sgdprobe.data.dataset import BUNDLED
 from sgdprobe.errors import UserError
@@ -31,7 +31,7 @@ from sgdprobe.sweep.resume import Task
 
 MAX_SHOWN = 8  # causes printed
 ENDED = ("FINISHED", "FAILED")
-SAMPLE = Nullable(Number(int, least=1))
+SAMPLE = nullable(number(int, least=1))
 
 CONSOLE = plain_console()
 
@@ -110,7 +110,7 @@ def rerun_run(word: str, options: RerunOptions) -> int:
 
 def rerun_sweep(word: str, sample: int | None, n_jobs: int, options: RerunOptions) -> int:
     """Rerun a sweep's runs, or a random sample, and print a table. Returns the exit code."""
-    for option, value, check in (("--sample", sample, SAMPLE), ("--n-jobs", n_jobs, NJobs())):
+    for option, value, check in (("--sample", sample, SAMPLE), ("--n-jobs", n_jobs, N_JOBS)):
         check_value(option, value, check)
     store_runs = tracking.connect(options.uri)
     runs = tracking.find_sweep(store_runs, word)

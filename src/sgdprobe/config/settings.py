@@ -13,14 +13,14 @@ from typing import Any
 
 from sgdprobe.config.formatting import format_value, repr_value
 from sgdprobe.config.validators import (
-    Bool,
-    Choice,
-    LayerWidths,
-    NJobs,
-    NonEmptyStr,
-    Nullable,
-    Number,
+    BOOL,
+    LAYER_WIDTHS,
+    N_JOBS,
     Validator,
+    choice,
+    non_empty_str,
+    nullable,
+    number,
 )
 from sgdprobe.errors import SettingsError
 from sgdprobe.nn import (
@@ -61,7 +61,7 @@ def setting(default: Any, check: Validator, **traits: Any) -> Any:
 
 
 def _choice(default: str, words: Iterable[str], **traits: Any) -> Any:
-    return setting(default, Choice(tuple(words)), **traits)
+    return setting(default, choice(words), **traits)
 
 
 # Settings of recording and of execution: they change no number.
@@ -74,22 +74,22 @@ _operational = partial(
 class DataSettings:
     """The images, and the scale of their pixels."""
 
-    name: str = setting("mnist", NonEmptyStr("the data's name"), hashed=False, tunable=False)
+    name: str = setting("mnist", non_empty_str("the data's name"), hashed=False, tunable=False)
     root: str | None = setting(
         None,
-        Nullable(NonEmptyStr("a folder with the four IDX files, or a .npz file")),
+        nullable(non_empty_str("a folder with the four IDX files, or a .npz file")),
         hashed=False,
         tunable=False,
     )
     scale: str = _choice("unit", ("unit", "none", "standard"), label="pixels")
-    validation: int = setting(0, Number(int, least=0), tunable=False)
+    validation: int = setting(0, number(int, least=0), tunable=False)
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
     """The layers between pixels and classes."""
 
-    hidden: tuple[int, ...] = setting((50,), LayerWidths(), bare=True)
+    hidden: tuple[int, ...] = setting((50,), LAYER_WIDTHS, bare=True)
     activation: str = _choice("sigmoid", ACTIVATIONS, bare=True)
     softmax_over: str = _choice("sample", SOFTMAX_AXIS)
     loss: str = _choice("cross_entropy", LOSSES, bare=True)
@@ -100,33 +100,33 @@ class InitSettings:
     """The spread of the weights before training."""
 
     scheme: str = _choice("normal", INITIALIZERS, bare=True)
-    scale: float = setting(0.01, Number(float, least=0))
+    scale: float = setting(0.01, number(float, least=0))
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """The updates; `iterations` or `epochs` is their number, and the other is None."""
 
-    learning_rate: float = setting(0.1, Number(float, above=0), label="lr")
-    batch_size: int = setting(100, Number(int, least=1), label="batch")
-    iterations: int | None = setting(10000, Nullable(Number(int, least=1)))
-    epochs: int | None = setting(None, Nullable(Number(int, least=1)))
+    learning_rate: float = setting(0.1, number(float, above=0), label="lr")
+    batch_size: int = setting(100, number(int, least=1), label="batch")
+    iterations: int | None = setting(10000, nullable(number(int, least=1)))
+    epochs: int | None = setting(None, nullable(number(int, least=1)))
     sampling: str = _choice("with_replacement", SAMPLINGS)
     gradient: str = _choice("backprop", GRADIENTS)
     optimizer: str = _choice("sgd", OPTIMIZERS, bare=True)
-    momentum: float = setting(0.9, Number(float, least=0, below=1))
-    beta1: float = setting(0.9, Number(float, least=0, below=1))
-    beta2: float = setting(0.999, Number(float, least=0, below=1))
-    weight_decay: float = setting(0.0, Number(float, least=0))
+    momentum: float = setting(0.9, number(float, least=0, below=1))
+    beta1: float = setting(0.9, number(float, least=0, below=1))
+    beta2: float = setting(0.999, number(float, least=0, below=1))
+    weight_decay: float = setting(0.0, number(float, least=0))
 
 
 @dataclass(frozen=True)
 class TrackingSettings:
     """The store that records runs."""
 
-    uri: str | None = _operational(None, Nullable(NonEmptyStr("an MLflow tracking URI")))
+    uri: str | None = _operational(None, nullable(non_empty_str("an MLflow tracking URI")))
     experiment: str | None = _operational(
-        None, Nullable(NonEmptyStr("an MLflow experiment's name"))
+        None, nullable(non_empty_str("an MLflow experiment's name"))
     )
 
 
@@ -134,19 +134,19 @@ class TrackingSettings:
 class SweepSettings:
     """Execution of many runs."""
 
-    backend: str = _operational("loky", Choice(("loky", "sequential")))
-    n_jobs: int = _operational(-1, NJobs())
-    resume: bool = _operational(True, Bool())
-    fail_fast: bool = _operational(False, Bool())
-    max_kills: int = _operational(2, Number(int, least=1))
-    dry_run: bool = _operational(False, Bool())
+    backend: str = _operational("loky", choice(("loky", "sequential")))
+    n_jobs: int = _operational(-1, N_JOBS)
+    resume: bool = _operational(True, BOOL)
+    fail_fast: bool = _operational(False, BOOL)
+    max_kills: int = _operational(2, number(int, least=1))
+    dry_run: bool = _operational(False, BOOL)
 
 
 @dataclass(frozen=True)
 class Settings:
     """All settings of one run; make them with `Settings.from_dict`, which checks them."""
 
-    seed: int = setting(0, Number(int, least=0), tunable=False)
+    seed: int = setting(0, number(int, least=0), tunable=False)
     dtype: str = _choice("float32", ("float32", "float64"), bare=True)
     bits: str = _choice("native", KERNEL_LEVELS, same_in_sweep=True, tunable=False)
     data: DataSettings = field(default_factory=DataSettings)

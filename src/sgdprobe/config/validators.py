@@ -1,134 +1,88 @@
-"""Validators of settings: one small class for each kind of value.
-
-Each is called with a value and returns it in its own type, or raises ValueError. `expects`
-completes the sentence "KEY must be …", so that every error names the choices.
-"""
+"""Validators of settings: one for each kind of value."""
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-
-class Validator(Protocol):
-    """Interface of all validators."""
-
-    @property
-    def expects(self) -> str: ...
-
-    def __call__(self, value: Any) -> Any: ...
+from typing import Any
 
 
 @dataclass(frozen=True)
-class Number:
-    """A finite number of one kind, at least `least` or greater than `above`.
+class Validator:
+    """Call it with a value: it returns the value in its own type or raises ValueError.
 
-    1 is accepted for 1.0; True is no number, and 1.5 is no integer.
+    expects : completes the sentence "KEY must be …", so that every error names the choices.
     """
 
-    kind: type[int] | type[float]
-    least: float | None = None
-    above: float | None = None
-    below: float | None = None
-
-    @property
-    def expects(self) -> str:
-        noun = "an integer" if self.kind is int else "a finite number"
-        limits = {"above": self.above, "of at least": self.least, "below": self.below}
-        given = [f"{word} {limit:g}" for word, limit in limits.items() if limit is not None]
-        return " ".join([noun, " and ".join(given)]).rstrip()
-
-    def __call__(self, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | self.kind):
-            raise ValueError
-        try:
-            number = self.kind(value)
-        except OverflowError:  # an integer beyond the largest float
-            raise ValueError from None
-        infinite = isinstance(number, float) and not math.isfinite(number)
-        too_low = (self.above is not None and number <= self.above) or (
-            self.least is not None and number < self.least
-        )
-        if infinite or too_low:
-            raise ValueError
-        if self.below is not None and number >= self.below:
-            raise ValueError
-        return number
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of some words."""
-
-    words: tuple[str, ...]
-
-    @property
-    def expects(self) -> str:
-        return f"one of {', '.join(self.words)}"
-
-    def __call__(self, value: Any) -> str:
-        if not isinstance(value, str) or value not in self.words:
-            raise ValueError
-        return value
-
-
-@dataclass(frozen=True)
-class NonEmptyStr:
-    """Text of at least one character that is not a space."""
-
-    expects: str = "a text"
-
-    def __call__(self, value: Any) -> str:
-        if not isinstance(value, str) or not value.strip():
-            raise ValueError
-        return value
-
-
-@dataclass(frozen=True)
-class Bool:
-    """true or false; 0 and 1 are numbers."""
-
-    expects: str = "true or false"
-
-    def __call__(self, value: Any) -> bool:
-        if not isinstance(value, bool):
-            raise ValueError
-        return value
-
-
-@dataclass(frozen=True)
-class LayerWidths:
-    """A list of layer widths; empty for softmax regression."""
-
-    expects: str = "a list of integers of at least 1, such as [50,100] or []"
-
-    def __call__(self, value: Any) -> tuple[int, ...]:
-        if not isinstance(value, list | tuple):
-            raise ValueError
-        return tuple(int(Number(int, least=1)(width)) for width in value)
-
-
-@dataclass(frozen=True)
-class NJobs:
-    """A number of processes; negative counts from all cores, as in joblib."""
-
-    expects: str = "an integer other than 0 (-1: one for each core)"
-
-    def __call__(self, value: Any) -> int:
-        number = int(Number(int)(value))
-        if number == 0:
-            raise ValueError
-        return number
-
-
-@dataclass(frozen=True)
-class Nullable:
-    """null, or a value that another validator accepts."""
-
-    check: Any
-
-    @property
-    def expects(self) -> str:
-        return f"{self.check.expects}, or null"
+    expects: str
+    convert: Callable[[Any], Any]
 
     def __call__(self, value: Any) -> Any:
-        return None if value is None else self.check(value)
+        return self.convert(value)
+
+
+def _require(condition: bool, value: Any) -> Any:
+    if not condition:
+        raise ValueError
+    return value
+
+
+def number(
+    kind: type[int] | type[float],
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> Validator:
+    """Accept finite numbers; 1 counts as 1.0, but True is no number and 1.5 no integer."""
+    limits = {"above": above, "of at least": least, "below": below}
+    given = [f"{word} {limit:g}" for word, limit in limits.items() if limit is not None]
+    noun = "an integer" if kind is int else "a finite number"
+
+    def convert(value: Any) -> float:
+        _require(isinstance(value, int | kind) and not isinstance(value, bool), value)
+        try:
+            result = kind(value)
+        except OverflowError:  # an integer beyond the largest float
+            raise ValueError from None
+        _require(isinstance(result, int) or math.isfinite(result), value)
+        _require(least is None or result >= least, value)
+        _require(above is None or result > above, value)
+        _require(below is None or result < below, value)
+        return result
+
+    return Validator(f"{noun} {' and '.join(given)}".rstrip(), convert)
+
+
+def choice(words: Iterable[str]) -> Validator:
+    """Accept one of some words."""
+    known = tuple(words)
+    return Validator(
+        f"one of {', '.join(known)}",
+        lambda value: _require(isinstance(value, str) and value in known, value),
+    )
+
+
+def non_empty_str(expects: str = "a text") -> Validator:
+    """Accept text of at least one character that is not a space."""
+    return Validator(
+        expects, lambda value: _require(isinstance(value, str) and value.strip() != "", value)
+    )
+
+
+def nullable(check: Validator) -> Validator:
+    """Accept null, and the values that another validator accepts."""
+    return Validator(
+        f"{check.expects}, or null", lambda value: None if value is None else check(value)
+    )
+
+
+def _widths(value: Any) -> tuple[int, ...]:
+    width = number(int, least=1)
+    return tuple(width(item) for item in _require(isinstance(value, list | tuple), value))
+
+
+BOOL = Validator("true or false", lambda value: _require(isinstance(value, bool), value))
+LAYER_WIDTHS = Validator("a list of integers of at least 1, such as [50,100] or []", _widths)
+N_JOBS = Validator(  # negative counts from all cores, as in joblib
+    "an integer other than 0 (-1: one for each core)",
+    lambda value: _require(number(int)(value) != 0, value),
+)
