@@ -1,14 +1,13 @@
 """What is killed goes on from its checkpoint and ends with the same bits."""
 
-import subprocess
-import sys
-import time
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from support import Process
 
 from sgdprobe.nn import (
     OPTIMIZERS,
@@ -101,7 +100,7 @@ def test_a_damaged_checkpoint_is_said_and_not_used(
     file.write_bytes(file.read_bytes()[:100])
     assert restore(file) is None
     message = capsys.readouterr().err
-    assert message.startswith(f"{file} can't be read, so the run starts anew"), message
+    assert message.startswith(f"{file} can't be read, so the run starts from the beginning"), message
 
 
 def test_a_disk_that_takes_no_checkpoint_is_said_once_and_stops_nothing(
@@ -116,37 +115,31 @@ def test_a_disk_that_takes_no_checkpoint_is_said_once_and_stops_nothing(
     assert message.count("can't be written") == 1, message
 
 
-# The door, saving after every update.
-OFTEN = (
-    "import runpy, sys; sys.path.insert(0, sys.argv[1] + '/src'); sys.argv = sys.argv[2:]\n"
-    "import sgdprobe.run.checkpoint as c; c.CheckpointWriter.__init__.__defaults__ = (0.0,)\n"
-    "runpy.run_path(sys.argv[0], run_name='__main__')"
-)
-
-
 def test_kill_9_of_a_numerical_run_and_the_same_command_again(
     project: Path,
-    environment: dict[str, str],
+    start: Callable[..., Process],
     new_store: Callable[[], str],
     runs: "Callable[[str], list[Run]]",
     artifacts: "Callable[[Run], Path]",
 ) -> None:
     store = new_store()
-    door = str(project / "src" / "train.py")
-    words = ["notes", "network.hidden=[2]", "training.gradient=numerical", "training.iterations=20"]
-    command = [sys.executable, "-c", OFTEN, str(project), door, *words, f"tracking.uri={store}"]
+
+    def begin() -> Process:
+        """Start a command that saves a checkpoint after every update."""
+        return start(
+            *("notes", "network.hidden=[2]", "training.gradient=numerical"),
+            *("training.iterations=20", f"tracking.uri={store}"),
+            SGDPROBE_CHECKPOINT_INTERVAL_S="0",
+        )
+
     kept = project / "mlruns" / "checkpoints"
     before = set(kept.glob("*[!w]"))  # without the drafts, *.new
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while set(kept.glob("*[!w]")) == before:
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.kill()
+    process = begin()
+    process.wait_until(lambda: set(kept.glob("*[!w]")) != before, "a checkpoint")
+    process.send(signal.SIGKILL)
     process.wait()
-    for _ in ("goes on", "is whole, from the start"):
-        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    for what in ("goes on", "is whole, from the start"):
+        assert begin().wait() == 0, what
     killed, resumed, whole = runs(store)
     statuses = [run.info.status for run in (killed, resumed, whole)]
     assert statuses == ["KILLED", "FINISHED", "FINISHED"]

@@ -34,7 +34,7 @@ def told(
 ) -> "tuple[dict[str, CompletedProcess[str]], dict[str, list[Run]]]":
     """Sweeps one after another on one store; answers and the store's runs after each."""
     uri = new_store()
-    source = project / "src" / "sgdprobe" / "assembly.py"
+    source = project / "src" / "sgdprobe" / "run" / "build.py"
     unchanged = source.read_text()
     answers: dict[str, CompletedProcess[str]] = {}
     held: dict[str, list[Run]] = {}

@@ -206,9 +206,10 @@ def test_a_store_locked_in_the_middle_is_waited_for_longer_than_mlflow_does(
         *("-m", "notes", "dtype=float32", "seed=0,1", "training.iterations=200"),
         *("sweep.n_jobs=2",),
         MLFLOW_TRACKING_URI=uri,
+        SGDPROBE_MLFLOW_LOCK_TIMEOUT_S="1",  # instead of MLflow's own 20
     )
     wait_for_an_epoch(process, uri, runs)
-    with locked(path_of(uri), seconds=23):
+    with locked(path_of(uri), seconds=4):
         assert process.poll() is None, "it ended before its store was locked"
         answer = process.answer()
     assert (answer.returncode, answer.stderr) == (0, ""), answer
