@@ -196,7 +196,7 @@ def test_a_database_and_a_server_give_the_same_results(
     study: Path, store: str, client: "MlflowClient"
 ) -> None:
     from sgdprobe import tracking
-    from sgdprobe.tracking.queries import ClientReader, SqlReader
+    from sgdprobe.tracking.queries import RunReader, SqlReader
 
     rows = {row["run_id"]: row for row in lines(study.parent / "explain-book-book")}
     keys = [client.get_run(run_id).data.tags["key"] for run_id in rows]
@@ -204,13 +204,13 @@ def test_a_database_and_a_server_give_the_same_results(
     assert {run.run_id: run.diverged for run in results.values()} == {
         run_id: row["diverged"] == "1" for run_id, row in rows.items()
     }
-    for runs in (SqlReader(store), ClientReader(store)):
+    for runs in (SqlReader(store), RunReader(store)):
         assert {run.tags["key"]: run for run in runs.with_tag("key", keys)} == results
         assert {run.tags["key"]: run for run in runs.with_tag("key", keys * 9)} == results
     names = ["test_accuracy", "symptom/"]
     found = list(results.values())
     by_sql, by_client = (
-        tracking.with_series(runs, found, names) for runs in (SqlReader(store), ClientReader(store))
+        tracking.with_series(runs, found, names) for runs in (SqlReader(store), RunReader(store))
     )
     assert by_sql == by_client
     assert {len(run.series.get("test_accuracy", ())) for run in by_sql} == {0, 3}

@@ -153,7 +153,7 @@ def finished_runs(store: Store, tag: str, values: Collection[str]) -> dict[str, 
 
 def median_seconds(store: Store, workload: str) -> float | None:
     """Return the median time of finished runs of this workload; None without such runs."""
-    found = reader(store.uri).with_tag("size", [workload])
+    found = reader(store.uri).with_tag("size", [workload], details=False)
     seconds = [
         run.seconds
         for run in found
