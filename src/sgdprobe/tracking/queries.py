@@ -7,6 +7,7 @@ directly, in the tables that MLflow keeps there.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from mlflow import MlflowClient
@@ -105,7 +106,7 @@ class RunReader:
             found = {
                 run.info.run_id: self._converted(run, names[run.info.experiment_id])
                 for condition in conditions
-                for run in _runs(client, ids, condition, newest)
+                for run in islice(_runs(client, ids, condition, newest or PAGE), newest)
             }
         return _oldest_first(found.values())
 
@@ -124,7 +125,8 @@ def _chunks(values: Collection[str]) -> list[list[str]]:
 
 
 def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+    """Quote a value for MLflow's search, which knows no escapes."""
+    return f'"{value}"' if "'" in value else f"'{value}'"
 
 
 def _oldest_first(runs: Iterable[RecordedRun]) -> list[RecordedRun]:
@@ -141,18 +143,17 @@ def _experiments(client: MlflowClient) -> Iterator[tuple[str, str]]:
 
 
 def _runs(
-    client: MlflowClient, experiments: list[str], condition: str, newest: int | None
+    client: MlflowClient, experiments: list[str], condition: str, at_once: int
 ) -> Iterator[Run]:
     """Yield the runs of these experiments that fulfil a condition, newest first, page by page."""
     token: str | None = None
     order = ["attributes.start_time DESC"]
     while experiments and token != "":
-        size = min(PAGE, newest or PAGE)
         page = client.search_runs(
-            experiments, condition, max_results=size, order_by=order, page_token=token
+            experiments, condition, max_results=min(at_once, PAGE), order_by=order, page_token=token
         )
         yield from page
-        token = page.token or "" if newest is None else ""
+        token = page.token or ""
 
 
 def _table(name: str, *columns: str) -> TableClause:
