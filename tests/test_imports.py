@@ -30,6 +30,8 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 ONLY_IN = {
     "mlflow": ("sgdprobe/tracking/",),
     "matplotlib": ("sgdprobe/reports/",),
+    "jinja2": ("sgdprobe/reports/",),
+    "markdown_it": ("sgdprobe/reports/",),
     "hydra": ("sgdprobe/config/", "train.py", "hydra_plugins/"),
     "omegaconf": ("sgdprobe/config/", "train.py", "hydra_plugins/"),
 }

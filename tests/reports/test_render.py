@@ -1,6 +1,8 @@
 """Markdown and HTML of a report: escaping, links, anchors, figures."""
 
+import ast
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from jinja2 import UndefinedError
 from sgdprobe.reports import render
 from sgdprobe.reports.format import FILTERS, code, markdown
 
+REPORTS = render.TEMPLATES.parent
 HOSTILE = [
     "[x](javascript:alert(1))",
     '"onmouseover="alert(1)',
@@ -167,3 +170,18 @@ def test_wide_tables_scroll_and_name_their_columns(form: Any) -> None:
 def test_every_filter_is_used_by_a_template() -> None:
     text = "".join(file.read_text() for file in render.TEMPLATES.glob("*.md.j2"))
     assert {name for name in FILTERS if not re.search(rf"\b{name}\b", text)} <= {"markdown"}
+
+
+MAX_WORDS = 5  # of an f-string: a label or a file name, but no sentence
+
+
+@pytest.mark.parametrize("path", sorted(REPORTS.rglob("*.py")), ids=lambda path: path.name)
+def test_prose_is_in_templates(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    verdict = [node for node in ast.walk(tree) if getattr(node, "name", "") == "verdict"]
+    skipped = {id(node) for function in verdict for node in ast.walk(function)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr) and id(node) not in skipped:
+            parts = [part.value for part in node.values if isinstance(part, ast.Constant)]
+            words = re.findall(r"[A-Za-z]{2,}", " ".join(map(str, parts)))
+            assert len(words) <= MAX_WORDS, f"{path.name}:{node.lineno} {words}"

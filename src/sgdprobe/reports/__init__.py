@@ -1,5 +1,6 @@
 """Reports of studies, sweeps and runs. Matplotlib is imported when the first figure is drawn."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,4 @@ if not TYPE_CHECKING:  # mypy would take any name for granted
     def __getattr__(name: str) -> Any:
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
         return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

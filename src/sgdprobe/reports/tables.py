@@ -30,8 +30,8 @@ METRICS = {
 SYMPTOM = "symptom after the last recorded epoch; the project's documentation explains each"
 NEAR = "only for cells at most one change from baseline or target"
 DIAGNOSTICS = {
-    "first_loss": f"loss of the first batch before any update; {NEAR}",
-    "never_predicted": f"classes that the trained network never predicts; {NEAR}",
+    "first_loss": "loss of the first batch before any update; " + NEAR,
+    "never_predicted": "classes that the trained network never predicts; " + NEAR,
 }
 
 
