@@ -127,7 +127,7 @@ def collect(readings: Mapping[str, Factorial]) -> dict[str, list[Run]]:
     for name, reading in readings.items():
         spec = StudySpec(HERE.name, name, name, reading.seeds)
         study = load_series(load_results(spec, reading, recorded))
-        runs = study.results.values()
+        runs = study.runs.values()
         arrays = tracking.recorded_arrays(reading.base.tracking.uri, runs, "losses.npz")
         found[name] = [
             Run(
@@ -135,10 +135,10 @@ def collect(readings: Mapping[str, Factorial]) -> dict[str, list[Run]]:
                 run[1],
                 result.run_id,
                 result.metrics,
-                np.array(study.series[run]["test_accuracy"]),
+                np.array(result.series["test_accuracy"]),
                 losses["loss"],
             )
-            for (run, result), losses in zip(study.results.items(), arrays, strict=True)
+            for (run, result), losses in zip(study.runs.items(), arrays, strict=True)
             if losses is not None
         ]
     return found

@@ -61,7 +61,7 @@ def study(digits: Path, factors: int = 3, tuned: bool = False) -> tuple[StudyRes
 
 def results(spec: StudySpec, factorial: Factorial, shift: float = 0.0) -> StudyResults:
     rng = np.random.default_rng(0)
-    found, series = {}, {}
+    found = {}
     for number, run in enumerate(factorial.runs()):
         accuracy = 0.2 + shift + 0.2 * sum(run[0]) + rng.normal(0, 0.01)
         metrics = dict.fromkeys(
@@ -72,12 +72,14 @@ def results(spec: StudySpec, factorial: Factorial, shift: float = 0.0) -> StudyR
         status = "FINISHED"
         if number == 2:
             status, tags = "FAILED", tags | {"failure": "the loss is nan"} | DIVERGED
-        found[run] = RecordedRun(run_id, status, url=ADDRESS + run_id, tags=tags, metrics=metrics)
-        series[run] = {
+        series = {
             "test_accuracy": [accuracy / 2, accuracy], "symptom/saturated_1": [0.25, 0.5],
             "symptom/gradient_norm_1": [1.0, 2.0],
         }  # fmt: skip
-    return StudyResults(spec, factorial, found, series)
+        found[run] = RecordedRun(
+            run_id, status, url=ADDRESS + run_id, tags=tags, metrics=metrics, series=series
+        )
+    return StudyResults(spec, factorial, found)
 
 
 def sweep(values: Mapping[str, list[str]], **tags: str) -> SweepTable:

@@ -228,7 +228,7 @@ def _report(measured: StudyResults, tuned: Tuned | None) -> int:
 def _keep(measured: StudyResults, page: Path) -> int:
     """Keep the page as an artifact of the baseline's first run. Returns the exit code."""
     factorial = measured.factorial
-    run = measured.results[factorial.baseline, 0]
+    run = measured.runs[factorial.baseline, 0]
     try:
         address = tracking.log_report(factorial.base.tracking.uri, run, page, measured.spec.name)
     except StoreError as error:  # the report is written; only its copy in the store is missing

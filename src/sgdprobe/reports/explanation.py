@@ -123,7 +123,7 @@ class StudySummary:
     @cached_property
     def symptoms(self) -> dict[str, str]:
         """The symptoms to show with their headings: saturation first, layer by layer."""
-        found = set(chain.from_iterable(self.results.series.values()))
+        found = set(chain.from_iterable(run.series for run in self.results.runs.values()))
         return {
             name: f"{words} {name.removeprefix(prefix)}"
             for kind, words in SHOWN_SYMPTOMS.items()
@@ -148,7 +148,7 @@ class StudySummary:
     ) -> DiagnosticsRow:
         runs = [(cell, seed) for seed in range(self.design.seeds)]
         ends = [self.results.diagnostics[run] for run in runs]
-        series = [self.results.series[run] for run in runs]
+        series = [self.results.runs[run].series for run in runs]
         last = [run.metrics["loss"] for run in self.runs(cell) if not run.diverged]
         return DiagnosticsRow(
             sign,
@@ -184,7 +184,7 @@ class StudySummary:
         """
         position, found = self.design.factors.index(self.top), ([], [])  # type: ignore[var-annotated]
         for run in self.design.runs():
-            metrics = self.results.results[run].metrics
+            metrics = self.results.runs[run].metrics
             if SATURATED in metrics:  # a run that diverged in its first epoch has none
                 pair = metrics[SATURATED], self.results.accuracy_of(run)
                 found[run[0][position]].append(pair)
@@ -194,7 +194,7 @@ class StudySummary:
 
     def runs(self, cell: Cell) -> "list[tracking.RecordedRun]":
         """A cell's recorded runs, by seed."""
-        return [self.results.results[cell, seed] for seed in range(self.design.seeds)]
+        return [self.results.runs[cell, seed] for seed in range(self.design.seeds)]
 
     def curves(self, cell: Cell) -> Array:
         """(seeds, epochs) test accuracies; after a run diverged, those of guessing."""
@@ -202,7 +202,7 @@ class StudySummary:
         _, epochs = updates_and_epochs(settings, load_data(settings))
         values = np.full((self.design.seeds, epochs), self.results.chance)
         for seed, row in enumerate(values):
-            found = self.results.series[cell, seed].get("test_accuracy", [])
+            found = self.results.runs[cell, seed].series.get("test_accuracy", [])
             row[: len(found)] = found
         return values
 
@@ -227,7 +227,7 @@ def _tuned_rows(tuned: Tuned, cell: Cell) -> list[TunedRow]:
             bool(tuned.chosen[cell] == position),
             float(tuned.validation[position][cell].mean()),
             estimate(study.accuracies()[cell]),
-            [study.results[cell, seed] for seed in range(study.factorial.seeds)],
+            [study.runs[cell, seed] for seed in range(study.factorial.seeds)],
         )
         for position, (value, study) in enumerate(zip(tuned.values, tuned.tried, strict=True))
     ]

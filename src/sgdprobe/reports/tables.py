@@ -69,7 +69,7 @@ class StudyRow(NamedTuple):
     @property
     def run(self) -> "tracking.RecordedRun":
         """The recorded run."""
-        return self.study.results[self.cell, self.seed]
+        return self.study.runs[self.cell, self.seed]
 
     def level(self, i: int) -> str:
         """The level of a factor."""
@@ -98,7 +98,7 @@ def study_columns(study: StudyResults) -> list[Column]:
         *_run_columns(study, [changes], ["test_accuracy"]),
         *(Column(name, text, methodcaller("diagnostic", name))
           for name, text in DIAGNOSTICS.items()),
-        *_symptom_columns(run.metrics for run in study.results.values()),
+        *_symptom_columns(run.metrics for run in study.runs.values()),
     ]  # fmt: skip
 
 

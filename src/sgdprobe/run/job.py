@@ -1,7 +1,7 @@
 """One run, end to end: settings, data, network, epochs, record. Every command goes through here."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -200,6 +200,28 @@ class TrainingSetup:
         updates, _ = updates_and_epochs(settings, data)
         return cls(settings, data, initial, network, examples, streams["batches"], updates)
 
+    def train(
+        self,
+        start: TrainingState | None = None,
+        on_update: Callable[[TrainingState], None] = lambda _: None,
+    ) -> Iterator[EpochMetrics]:
+        """Train the network, from `start` if given, and yield the metrics of each epoch."""
+        training = self.settings.training
+        return train(
+            self.network,
+            self.examples.train,
+            self.examples.test,
+            self.batches,
+            build_optimizer(self.settings),
+            batch_size=training.batch_size,
+            updates=self.updates,
+            sampling=training.sampling,
+            gradient=training.gradient,
+            validation=self.examples.validation,
+            start=start,
+            on_update=on_update,
+        )
+
 
 def _preflight(
     setup: TrainingSetup, recorder: "tracking.RunRecorder", callbacks: RunCallbacks
@@ -237,27 +259,13 @@ def _train(
     started = time.perf_counter()
     hashes = {"initial": weights_hash(setup.initial)}
     confusion = None
-    training = setup.settings.training
 
     def on_update(state: TrainingState) -> None:
         writer.update(state)
         callbacks.on_update(state)
 
     try:
-        for metrics in train(
-            setup.network,
-            setup.examples.train,
-            setup.examples.test,
-            setup.batches,
-            build_optimizer(setup.settings),
-            batch_size=training.batch_size,
-            updates=setup.updates,
-            sampling=training.sampling,
-            gradient=training.gradient,
-            validation=setup.examples.validation,
-            start=start,
-            on_update=on_update,
-        ):
+        for metrics in setup.train(start, on_update):
             recorder.epoch(metrics)
             log.epochs.append(replace(metrics, weights=weights_hash(setup.network.params)))
             callbacks.on_epoch(metrics)

@@ -1,67 +1,41 @@
-"""How long a study will take, from a few updates of its two ends."""
+"""Estimate the time of a study from a few updates of its baseline and its target."""
 
 import time
+from dataclasses import replace
 
 from joblib import effective_n_jobs
-from threadpoolctl import threadpool_limits
 
 from sgdprobe.config.settings import Settings
-from sgdprobe.nn import DivergedError, train
-from sgdprobe.run.build import (
-    build_network,
-    build_optimizer,
-    initial_params,
-    load_data,
-    random_streams,
-    splits,
-    updates_and_epochs,
-)
+from sgdprobe.nn import DivergedError
+from sgdprobe.provenance.environment import Environment
+from sgdprobe.run.build import load_data, updates_and_epochs
+from sgdprobe.run.job import TrainingSetup
 from sgdprobe.study.design import Factorial
 
-# Updates that are timed, and seconds a run takes beside its training, mostly for its record.
-UPDATES = 50
-RECORDING_S = 0.3
+UPDATES = 50  # to time
+RECORDING_S = 0.3  # of a run beside its training
 
 
 def seconds_of_run(settings: Settings) -> float:
-    """About how long one run takes in one process."""
-    data = load_data(settings)
-    streams = random_streams(settings.seed)
-    network = build_network(settings, data, initial_params(settings, data, streams["weights"]))
-    examples = splits(settings, data)
-    updates, epochs = updates_and_epochs(settings, data)
-    timed = min(UPDATES, updates)
+    """Estimate the time of one run in one process."""
+    setup = TrainingSetup.of(settings, load_data(settings))
+    updates, epochs = updates_and_epochs(settings, setup.data)
     ends: list[float] = []
-    training = train(
-        network,
-        examples.train,
-        examples.test,
-        streams["batches"],
-        build_optimizer(settings),
-        batch_size=settings.training.batch_size,
-        updates=timed,
-        sampling=settings.training.sampling,
-        gradient=settings.training.gradient,
-        on_update=lambda _: ends.append(time.perf_counter()),
-    )
-    with threadpool_limits(1, "blas"):
+    few = replace(setup, updates=min(UPDATES, updates))
+    with Environment().single_threaded_blas():
         try:
-            for _ in training:
-                measured = time.perf_counter() - ends[-1]
+            for _ in few.train(on_update=lambda _: ends.append(time.perf_counter())):
+                evaluation = time.perf_counter() - ends[-1]
         except DivergedError:
-            return RECORDING_S  # it ends here in the study too
-    # The first update is left out of the pace: it also makes the buffers.
-    each = (ends[-1] - ends[0]) / max(len(ends) - 1, 1)
-    return RECORDING_S + each * updates + measured * epochs
+            return RECORDING_S  # the run of the study ends here, too
+    # The first update also makes the buffers, so it does not count.
+    update = (ends[-1] - ends[0]) / max(len(ends) - 1, 1)
+    return RECORDING_S + update * updates + evaluation * epochs
 
 
 def seconds_of_study(factorial: Factorial, runs: int) -> float:
-    """About how long so many of a study's runs take on all processes."""
-    ends = [
-        seconds_of_run(factorial.settings(cell, 0))
-        for cell in (factorial.baseline, factorial.target)
-    ]
-    processes = 1
-    if factorial.base.sweep.backend == "loky":
-        processes = min(effective_n_jobs(factorial.base.sweep.n_jobs), runs)
-    return sum(ends) / len(ends) * runs / processes
+    """Estimate the time of so many runs of a study in all processes."""
+    seconds = [seconds_of_run(factorial.settings(cell, 0)) for cell in factorial.corners]
+    sweep = factorial.base.sweep
+    processes = min(effective_n_jobs(sweep.n_jobs), runs) if sweep.backend == "loky" else 1
+    return sum(seconds) / len(seconds) * runs / processes

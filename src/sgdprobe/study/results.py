@@ -1,7 +1,7 @@
 """Recorded results of a factorial, and the array from which the statistics are made."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,15 +16,11 @@ from sgdprobe.study.spec import StudySpec
 
 @dataclass(frozen=True)
 class StudyResults:
-    """A factorial of which every run has a result.
-
-    series : accuracy and symptoms of each run, epoch by epoch, by metric; see `load_series`.
-    """
+    """A factorial of which every run has a result; `load_series` adds the metrics by epoch."""
 
     spec: StudySpec
     factorial: Factorial
-    results: Mapping[Run, "tracking.RecordedRun"]
-    series: Mapping[Run, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    runs: Mapping[Run, "tracking.RecordedRun"]
 
     @property
     def chance(self) -> float:
@@ -42,13 +38,13 @@ class StudyResults:
         near = set(self.factorial.near_corners())
         return {
             run: final_diagnostics(result.tags)
-            for run, result in self.results.items()
+            for run, result in self.runs.items()
             if run[0] in near
         }
 
     def accuracy_of(self, run: Run, metric: str = "test_accuracy") -> float:
         """Return a run's last accuracy; that of guessing if it diverged."""
-        result = self.results[run]
+        result = self.runs[run]
         return self.chance if result.diverged else result.metrics[metric]
 
     def accuracies(self, metric: str = "test_accuracy") -> Array:
@@ -58,7 +54,7 @@ class StudyResults:
 
     def diverged(self) -> list[Run]:
         """Return the runs that diverged."""
-        return [run for run in self.factorial.runs() if self.results[run].diverged]
+        return [run for run in self.factorial.runs() if self.runs[run].diverged]
 
 
 def load_results(
@@ -71,11 +67,8 @@ def load_results(
 
 
 def load_series(study: StudyResults) -> StudyResults:
-    """Add each run's series from the store. Raises StoreError."""
-    runs = tracking.with_series(
-        tracking.connect(study.factorial.base.tracking.uri),
-        list(study.results.values()),
-        ["test_accuracy", "symptom/"],
-    )
-    series = [run.series for run in runs]
-    return replace(study, series=dict(zip(study.results, series, strict=True)))
+    """Add accuracy and symptoms of each run, epoch by epoch. Raises StoreError."""
+    reader = tracking.connect(study.factorial.base.tracking.uri)
+    names = ["test_accuracy", "symptom/"]
+    runs = tracking.with_series(reader, list(study.runs.values()), names)
+    return replace(study, runs=dict(zip(study.runs, runs, strict=True)))
