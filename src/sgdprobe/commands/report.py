@@ -20,7 +20,10 @@ LoadRecipes = Callable[[], Mapping[str, Settings]]
 
 
 def main(words: Sequence[str]) -> int:
-    """Report a sweep or a run. Returns the exit code."""
+    """Report a sweep, an experiment or a run. Returns the exit code.
+
+    Raises UserError if the word names nothing in the store, or a run although there is a study.
+    """
     options = Parser(prog="report.py", description="Write the page of a sweep, or draw a run.")
     options.add_argument(
         "what",
@@ -32,25 +35,17 @@ def main(words: Sequence[str]) -> int:
     options.add_argument("--study", help="write a sweep's report to this folder in experiments/")
     options.add_argument("--uri", help=STORE_HELP)
     given = options.parse_args(words)
-    return report(given.what, given.study, given.uri, known_recipes)
-
-
-def report(word: str, study: str | None, uri: str | None, recipes: LoadRecipes) -> int:
-    """Report the sweep, experiment or run that `word` names. Returns the exit code.
-
-    study : the folder in experiments/ for a sweep's report; None: one in mlruns/reports.
-
-    Raises UserError if the word names nothing in the store, or a run although there is a study.
-    """
-    folder = None if study is None else study_folder(study)
+    folder = None if given.study is None else study_folder(given.study)
+    word, uri = given.what, given.uri
     if word == NEWEST:
-        newest = tracking.newest_sweep(tracking.connect(uri))
-        if newest is None:
+        word = tracking.newest_sweep(tracking.connect(uri))
+        if word is None:
             raise SettingsError("the store holds no sweep yet; report.py last draws the last run")
-        word = newest
-    page = None if word == "last" else report_sweep(word, folder, uri, recipes)
-    if page is None and study is not None:
-        raise SettingsError(f"--study {study} is for a sweep or an experiment, not for {word}")
+    page = None if word == "last" else report_sweep(word, folder, uri, known_recipes)
+    if page is None and folder is not None:
+        raise SettingsError(
+            f"--study {given.study} is for a sweep or an experiment, not for {word}"
+        )
     if page is None:
         return report_run(word, uri)
     print(page)

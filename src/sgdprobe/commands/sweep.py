@@ -11,6 +11,7 @@ from rich.console import Console
 
 from sgdprobe import tracking
 from sgdprobe.commands.console import SweepProgress, plain_console, result_table, where_to_look
+from sgdprobe.commands.report import report_sweep
 from sgdprobe.config.formatting import duration
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import StoreError, UserError
@@ -105,8 +106,6 @@ def print_report(
     console: Console,
 ) -> None:
     """Write the sweep's page, reused runs included, and print where it is."""
-    from sgdprobe.commands.report import report_sweep  # imports matplotlib: after the runs
-
     reused = [outcome.run_id for outcome in outcomes if outcome.reused and outcome.run_id]
     uri = next(iter(stores)).uri
     try:
