@@ -25,13 +25,15 @@ FACTORS = ("data.scale", "init.scale", "training.learning_rate")
 SMALL = ["notes", "book", "--fix", "dtype=float32", "--factors", ",".join(FACTORS)]
 SMALL += ["--seeds", "2", "--study", "small", "--claim", "70.12", "--tolerance", "1"]
 RUNS = 2**3 * 2
+# The other studies need no worker processes, which take seconds to start.
+HERE = ["--fix", "sweep.backend=sequential"]
 
 TUNE = ["--tune", "training.learning_rate=0.01,0.1"]
 TUNED = ["notes", "book", "--fix", "dtype=float32", "--factors", ",".join(FACTORS), *TUNE]
-TUNED += ["--seeds", "2", "--study", "tuned"]
+TUNED += ["--seeds", "2", "--study", "tuned", *HERE]
 
 DIVERGING = ["book", "book", "--with", "training.learning_rate=0.1,1e30", "--seeds", "2"]
-DIVERGING += ["--fix", "network.activation=identity"]
+DIVERGING += ["--fix", "network.activation=identity", *HERE]
 
 
 @pytest.fixture(scope="module")

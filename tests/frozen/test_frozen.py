@@ -5,10 +5,11 @@ Each group has a sandbox of its own, so that groups may run in different process
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from frozen import frozen
 from frozen.frozen import CHECKS, NEEDS_AVX2, PROJECT, TIMEOUT_S, Answer, Sandbox, has_avx2
 from support import ForkServer
 
@@ -24,7 +25,10 @@ class ForkedSandbox(Sandbox):
     def __init__(self, folder: Path, server: ForkServer, variables: dict[str, str]) -> None:
         super().__init__(folder, PROJECT, Path(sys.executable))
         self._server = server
-        self._variables = variables
+        self._variables = {**variables, "SGDPROBE_CHECKPOINT_INTERVAL_S": "0.2"}
+
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        return super().environment({**self._variables, **variables})
 
     def run(self, script: str, words: Sequence[str], **variables: str) -> Answer:
         with self.slot():
@@ -32,7 +36,7 @@ class ForkedSandbox(Sandbox):
                 self.project / "src" / script,
                 words,
                 cwd=self.folder / "cwd",
-                environment=self.environment(self._variables | variables),
+                environment=self.environment(variables),
                 folder=Path(tempfile.mkdtemp(dir=self.folder)),
             )
             answer = process.answer(TIMEOUT_S)
@@ -43,10 +47,14 @@ class ForkedSandbox(Sandbox):
 @pytest.mark.timeout(TIMEOUT_S)
 @pytest.mark.parametrize("group", CHECKS)
 def test_nothing_differs_from_the_record(
-    group: str, fork_servers: Callable[[dict[str, str]], ForkServer], tmp_path: Path
+    group: str,
+    fork_servers: Callable[[dict[str, str]], ForkServer],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if group in NEEDS_AVX2 and not has_avx2():
         pytest.skip("the processor has no AVX2")
+    monkeypatch.setattr(frozen, "CHECKPOINT_AFTER_S", 0.3)
     pinned = VARIABLES["avx2"] if has_avx2() else {}
     items = CHECKS[group](ForkedSandbox(tmp_path, fork_servers(pinned), pinned), False)
     assert items

@@ -1,12 +1,14 @@
-"""Is what a store has finished not made again, and is said why when it is?"""
+"""A sweep's finished runs are not made again, or it is said why they are."""
 
 import re
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
 
 import pytest
+from support import Answer
 
 from sgdprobe.config.settings import Settings
 from sgdprobe.run.build import load_data
@@ -19,49 +21,59 @@ if TYPE_CHECKING:
 SWEEP = ("-m", "notes", "sweep.n_jobs=1")
 
 
-def last_counts(answer: CompletedProcess[str]) -> str:
+def last_counts(answer: Answer) -> str:
     found = re.search(r"^sweep \S+: (.*), in ", answer.stdout, re.MULTILINE)
     assert found, answer.stdout + answer.stderr
     return found[1]
 
 
+IMAGES = "train-images-idx3-ubyte"
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    """Sweeps one after another on one store: their answers, and the store's runs after each."""
+
+    answers: dict[str, Answer]
+    runs: "dict[str, list[Run]]"
+
+
 @pytest.fixture(scope="module")
-def told(
+def sweeps(
     project: Path,
-    train: Callable[..., CompletedProcess[str]],
+    digits: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    train: Callable[..., Answer],
     new_store: Callable[[], str],
     runs: "Callable[[str], list[Run]]",
-) -> "tuple[dict[str, CompletedProcess[str]], dict[str, list[Run]]]":
-    """Sweeps one after another on one store; answers and the store's runs after each."""
+) -> Sweeps:
     uri = new_store()
-    source = project / "src" / "sgdprobe" / "run" / "build.py"
-    unchanged = source.read_text()
-    answers: dict[str, CompletedProcess[str]] = {}
-    held: dict[str, list[Run]] = {}
+    found = Sweeps({}, {})
 
-    def play(name: str, *words: str) -> None:
-        answers[name] = train(*SWEEP, *words, MLFLOW_TRACKING_URI=uri)
-        held[name] = runs(uri)
+    def sweep(name: str, *words: str, root: Path = project) -> None:
+        found.answers[name] = train(*SWEEP, *words, root=root, MLFLOW_TRACKING_URI=uri)
+        found.runs[name] = runs(uri)
 
-    play("planned", "seed=0,1", "sweep.dry_run=true")
-    play("first", "seed=0,1")
-    play("again", "seed=0,1")
-    play("larger", "seed=0,1,2")
-    play("afresh", "seed=0", "sweep.resume=false")
-    play("estimated", "seed=2,3", "sweep.dry_run=true")
-    try:
-        source.write_text(unchanged + "# another line\n")
-        play("other source", "seed=0,1")
-    finally:
-        source.write_text(unchanged)
-    return answers, held
-
-
-Told = tuple[dict[str, CompletedProcess[str]], dict[str, "list[Run]"]]
+    sweep("planned", "seed=0,1", "sweep.dry_run=true")
+    sweep("first", "seed=0,1")
+    sweep("again", "seed=0,1")
+    sweep("larger", "seed=0,1,2")
+    sweep("afresh", "seed=0", "sweep.resume=false")
+    sweep("estimated", "seed=2,3", "sweep.dry_run=true")
+    copy = Path(shutil.copytree(project, tmp_path_factory.mktemp("source") / "project"))
+    with (copy / "src/sgdprobe/run/build.py").open("a") as source:
+        source.write("# another line\n")
+    sweep("other source", "seed=0,1", root=copy)
+    brighter = Path(shutil.copytree(digits, tmp_path_factory.mktemp("data") / "digits"))
+    images = bytearray((brighter / IMAGES).read_bytes())
+    images[-1] ^= 1
+    (brighter / IMAGES).write_bytes(images)
+    sweep("other data", "seed=0,1", f"data.root={brighter}")
+    return found
 
 
-def test_a_dry_run_lists_and_writes_nothing(told: Told) -> None:
-    answers, held = told
+def test_a_dry_run_lists_and_writes_nothing(sweeps: Sweeps) -> None:
+    answers, held = sweeps.answers, sweeps.runs
     assert answers["planned"].returncode == 0
     assert held["planned"] == []
     assert re.findall(r"^to do +(.*)$", answers["planned"].stdout, re.MULTILINE) == [
@@ -71,8 +83,8 @@ def test_a_dry_run_lists_and_writes_nothing(told: Told) -> None:
     assert "2 runs: 0 done before, 2 to do, no past runs" in answers["planned"].stdout
 
 
-def test_a_dry_run_knows_what_is_done_and_how_long_the_rest_takes(told: Told) -> None:
-    answers, held = told
+def test_a_dry_run_knows_what_is_done_and_how_long_the_rest_takes(sweeps: Sweeps) -> None:
+    answers, held = sweeps.answers, sweeps.runs
     assert len(held["estimated"]) == len(held["afresh"])
     assert re.search(r"2 runs: 1 done before, 1 to do, about [\d.]+ s", answers["estimated"].stdout)
 
@@ -85,23 +97,26 @@ def test_a_dry_run_knows_what_is_done_and_how_long_the_rest_takes(told: Told) ->
         ("larger", "1 done, 0 failed, 2 done before, 0 left", 3),
         ("afresh", "1 done, 0 failed, 0 done before, 0 left", 4),
         ("other source", "2 done, 0 failed, 0 done before, 0 left", 6),
+        ("other data", "2 done, 0 failed, 0 done before, 0 left", 8),
     ],
 )
-def test_only_what_is_not_done_is_run(told: Told, name: str, counts: str, runs_in_all: int) -> None:
-    answers, held = told
+def test_only_what_is_not_done_is_run(
+    sweeps: Sweeps, name: str, counts: str, runs_in_all: int
+) -> None:
+    answers, held = sweeps.answers, sweeps.runs
     assert last_counts(answers[name]) == counts
     assert len(held[name]) == runs_in_all
     assert answers[name].returncode == 0
 
 
-def test_why_finished_runs_do_not_count_is_said(told: Told) -> None:
-    answers, _ = told
-    line = "2 finished runs of these settings do not count: other source"
-    assert line in answers["other source"].stdout.splitlines()
-    assert "do not count" not in answers["larger"].stdout
+@pytest.mark.parametrize("reason", ["other source", "other data"])
+def test_why_finished_runs_do_not_count_is_said(sweeps: Sweeps, reason: str) -> None:
+    line = f"2 finished runs of these settings do not count: {reason}"
+    assert line in sweeps.answers[reason].stdout.splitlines()
+    assert "do not count" not in sweeps.answers["larger"].stdout
 
 
-def test_what_a_sweep_did_but_could_not_tell_is_not_told_as_done_before(
+def test_a_run_whose_worker_died_before_it_reported_is_not_one_done_before(
     new_store: Callable[[], str], digits: Path
 ) -> None:
     # A worker may be killed after its run was recorded and before its sweep heard of it.
@@ -115,11 +130,11 @@ def test_what_a_sweep_did_but_could_not_tell_is_not_told_as_done_before(
         }
     )
     store = open_experiment(new_store(), "any")
-    told = []
+    outcomes = []
     for sweep in ("this one", "this one", "another"):
         tags = {"recipe": "notes", "sweep": sweep, "seed": "0"}
         job = Job(settings, "notes", "seed=0", tags | identity(settings, load_data(settings)))
         (outcome,) = fan_out([(job, store)], settings.sweep, sweep, print)
-        told.append((outcome.run_id, outcome.status, outcome.reused))
-    (run_id, *_), *_ = told
-    assert told == [(run_id, "FINISHED", earlier) for earlier in (False, False, True)]
+        outcomes.append((outcome.run_id, outcome.status, outcome.reused))
+    (run_id, *_), *_ = outcomes
+    assert outcomes == [(run_id, "FINISHED", earlier) for earlier in (False, False, True)]
