@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-InTurn = Callable[..., list[CompletedProcess[str]]]
+RunCommands = Callable[..., list[CompletedProcess[str]]]
 
 DIGITS = "0123456789"
 FACTORS = ("data.scale", "init.scale", "training.learning_rate")
@@ -45,7 +45,7 @@ def root(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def explain(root: Path, run_commands: InTurn) -> InTurn:
+def explain(root: Path, run_commands: RunCommands) -> RunCommands:
     def run(commands: list[list[str]], store: str) -> list[CompletedProcess[str]]:
         return run_commands(commands, root=root, script="src/explain.py", MLFLOW_TRACKING_URI=store)
 
@@ -58,7 +58,7 @@ def store(new_store: Callable[[], str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def study(root: Path, explain: InTurn, store: str) -> Path:
+def study(root: Path, explain: RunCommands, store: str) -> Path:
     """The folder of a small study; beside it are one whose runs diverge, and the same, tuned."""
     answer, diverging, tuned = explain([SMALL, DIVERGING, TUNED], store)
     assert tuned.returncode == 0, tuned.stderr
@@ -153,7 +153,7 @@ def test_the_page_is_self_contained(study: Path) -> None:
 
 
 def test_a_failed_run_is_no_result_and_is_run_again(
-    study: Path, explain: InTurn, store: str, runs: "Callable[[str], list[Run]]",
+    study: Path, explain: RunCommands, store: str, runs: "Callable[[str], list[Run]]",
     client: "MlflowClient",
 ) -> None:  # fmt: skip
     before = {path.name: path.read_text() for path in study.iterdir()}
@@ -275,7 +275,7 @@ def test_every_link_of_a_tuned_page_leads_somewhere(study: Path) -> None:
     assert len(re.findall(r'<img alt="[^"]{60,}"', page)) == 9
 
 
-def test_a_broken_store_is_not_an_empty_one(explain: InTurn, tmp_path: Path) -> None:
+def test_a_broken_store_is_not_an_empty_one(explain: RunCommands, tmp_path: Path) -> None:
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"no database" * 100)
     (answer,) = explain([[*SMALL, "--no-run"]], f"sqlite:///{broken}")
@@ -351,7 +351,7 @@ EXIT_USAGE: list[tuple[list[str], str]] = [
 
 
 def test_a_question_without_an_answer_ends_in_one_line(
-    root: Path, explain: InTurn, tmp_path: Path
+    root: Path, explain: RunCommands, tmp_path: Path
 ) -> None:
     store = tmp_path / "none.db"
     before = set((root / "experiments").glob("*"))

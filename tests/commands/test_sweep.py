@@ -317,8 +317,8 @@ def test_of_36_runs_two_diverge_and_one_worker_is_killed(
     assert "Traceback" not in out + answer.stderr
     assert ": 34 done, 2 failed, 0 done before, 0 left, in " in out
     culprits = {f"scale=1e+300 {hidden} seed=0" for hidden in ("[50]", "[100]")}
-    told = [line for line in out.splitlines() if "FAILED DivergedError: " in line]
-    assert {line.split("  ")[1] for line in told} == culprits
+    failures = [line for line in out.splitlines() if "FAILED DivergedError: " in line]
+    assert {line.split("  ")[1] for line in failures} == culprits
     (death,) = [line for line in out.splitlines() if line.startswith("a worker died (")]
     assert "SIGKILL(-9)" in death
     ends: dict[str, list[str]] = {}
@@ -393,11 +393,11 @@ def test_workers_that_can_not_start_end_the_sweep(
         PYTHONPATH=str(tmp_path),
         MLFLOW_TRACKING_URI=uri,
     )
-    told = answer.stdout.splitlines()
-    deaths = [line for line in told if line.startswith("a worker died (EXIT(1)")]
+    printed = answer.stdout.splitlines()
+    deaths = [line for line in printed if line.startswith("a worker died (EXIT(1)")]
     assert len(deaths) == 5, answer.stdout
     assert all(line.endswith(", running: none") for line in deaths)
-    assert "stopped: workers died 5 times before starting any run" in told
+    assert "stopped: workers died 5 times before starting any run" in printed
     assert answer.returncode == 1
     assert answer.stderr == ""
     assert runs(uri) == []

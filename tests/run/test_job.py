@@ -33,7 +33,7 @@ COMMANDS = {
 
 
 @dataclass(frozen=True)
-class Played:
+class Recorded:
     """A command's answer, and what it recorded."""
 
     answer: CompletedProcess[str]
@@ -46,20 +46,20 @@ class Played:
 
 
 @pytest.fixture(scope="module")
-def played(
+def results(
     run_commands: Callable[..., list[CompletedProcess[str]]],
     runs: "Callable[[str], list[Run]]",
     points: "Callable[[str, Run], Points]",
     artifacts: "Callable[[Run], Path]",
     new_store: Callable[[], str],
-) -> dict[str, Played]:
+) -> dict[str, Recorded]:
     uri = new_store()
     answers = run_commands([line.split() for line in COMMANDS.values()], MLFLOW_TRACKING_URI=uri)
     recorded = {run.info.run_id: run for run in runs(uri)}
     result = {}
     for name, answer in zip(COMMANDS, answers, strict=True):
         (run,) = [run for run_id, run in recorded.items() if run_id in answer.stdout]
-        result[name] = Played(answer, run, points(uri, run), artifacts(run))
+        result[name] = Recorded(answer, run, points(uri, run), artifacts(run))
     return result
 
 
@@ -69,14 +69,14 @@ def weights(folder: Path) -> dict[str, np.ndarray]:
 
 
 def test_the_same_command_twice_gives_the_same_bits(
-    played: dict[str, Played],
+    results: dict[str, Recorded],
     recorded: "tuple[CompletedProcess[str], Run]",
     project: Path,
     points: "Callable[[str, Run], Points]",
     artifacts: "Callable[[Run], Path]",
 ) -> None:
     _, first = recorded
-    again = played["again"]
+    again = results["again"]
     assert points(f"sqlite:///{project / 'mlflow.db'}", first) == again.points
     one, two = weights(artifacts(first)), weights(again.artifacts)
     assert one.keys() == two.keys()
@@ -84,8 +84,8 @@ def test_the_same_command_twice_gives_the_same_bits(
         np.testing.assert_array_equal(one[name], two[name], err_msg=name)
 
 
-def test_another_seed_gives_other_weights(played: dict[str, Played]) -> None:
-    one, two = weights(played["again"].artifacts), weights(played["other seed"].artifacts)
+def test_another_seed_gives_other_weights(results: dict[str, Recorded]) -> None:
+    one, two = weights(results["again"].artifacts), weights(results["other seed"].artifacts)
     assert not np.array_equal(one["W1"], two["W1"])
 
 
@@ -100,8 +100,8 @@ def test_another_seed_gives_other_weights(played: dict[str, Played]) -> None:
         ("validation", [1, 2]),  # 500 images are left, 5 batches of 100
     ],
 )
-def test_length(played: dict[str, Played], name: str, epochs: Sequence[int]) -> None:
-    one = played[name]
+def test_length(results: dict[str, Recorded], name: str, epochs: Sequence[int]) -> None:
+    one = results[name]
     assert (one.answer.returncode, one.answer.stderr) == (0, "")
     assert one.run.info.status == "FINISHED"
     assert {metric: one.steps(metric) for metric in one.points} == dict.fromkeys(one.points, epochs)
@@ -111,9 +111,9 @@ def test_length(played: dict[str, Played], name: str, epochs: Sequence[int]) -> 
 
 
 def test_diagnostics_are_those_of_the_recorded_losses_and_accuracy(
-    played: dict[str, Played],
+    results: dict[str, Recorded],
 ) -> None:
-    run, folder = played["again"].run, played["again"].artifacts
+    run, folder = results["again"].run, results["again"].artifacts
     with np.load(folder / "losses.npz") as content:
         assert float(run.data.tags["diagnostic.first_loss"]) == content["loss"][0]
     counts = np.array(json.loads((folder / "diagnostics.json").read_text())["confusion_matrix"])
@@ -124,18 +124,18 @@ def test_diagnostics_are_those_of_the_recorded_losses_and_accuracy(
     assert run.data.tags["diagnostic.never_predicted"] == never
 
 
-def test_a_run_that_diverges_has_the_diagnostics_of_its_start(played: dict[str, Played]) -> None:
-    tags = played["diverging"].run.data.tags
+def test_a_run_that_diverges_has_the_diagnostics_of_its_start(results: dict[str, Recorded]) -> None:
+    tags = results["diverging"].run.data.tags
     assert float(tags["diagnostic.first_loss"]) > 0
     assert "diagnostic.never_predicted" not in tags
     assert not any(
-        t.startswith("diagnostic.") for t in played["infinite from the start"].run.data.tags
+        t.startswith("diagnostic.") for t in results["infinite from the start"].run.data.tags
     )
-    assert not (played["diverging"].artifacts / "diagnostics.json").exists()
+    assert not (results["diverging"].artifacts / "diagnostics.json").exists()
 
 
-def test_validation_accuracy_only_where_images_are_held_out(played: dict[str, Played]) -> None:
-    with_it = {name for name, one in played.items() if "validation_accuracy" in one.points}
+def test_validation_accuracy_only_where_images_are_held_out(results: dict[str, Recorded]) -> None:
+    with_it = {name for name, one in results.items() if "validation_accuracy" in one.points}
     assert with_it == {"validation"}
 
 
@@ -151,9 +151,9 @@ def test_validation_accuracy_only_where_images_are_held_out(played: dict[str, Pl
     ],
 )
 def test_a_run_that_diverges(
-    played: dict[str, Played], name: str, reason: str, epochs: list[int]
+    results: dict[str, Recorded], name: str, reason: str, epochs: list[int]
 ) -> None:
-    one = played[name]
+    one = results[name]
     assert one.run.info.status == "FAILED"
     assert one.run.data.tags["failure"] == reason
     assert one.answer.returncode == 1
@@ -173,9 +173,9 @@ def test_a_run_that_diverges(
         "infinite from the start",
     ],
 )
-def test_a_run_that_diverges_leaves_no_noise(played: dict[str, Played], name: str) -> None:
+def test_a_run_that_diverges_leaves_no_noise(results: dict[str, Recorded], name: str) -> None:
     # NumPy's warnings of overflow on the way there would say less than the reason does.
-    assert played[name].answer.stderr == ""
+    assert results[name].answer.stderr == ""
 
 
 ENDLESS = ("training.iterations=1000000", "tracking.experiment=endless")

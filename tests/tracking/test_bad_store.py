@@ -1,4 +1,4 @@
-"""A store that can't be used is told in one line that names it, soon, and never by a traceback."""
+"""A store that can't be used is reported in one line that names it, soon, without a traceback."""
 
 import os
 import re
@@ -294,14 +294,16 @@ def test_a_store_that_breaks_in_the_middle(
     out = answer.stdout
     assert (answer.returncode, answer.stderr) == (1, ""), answer
     assert "Traceback" not in out
-    told = [line for line in out.splitlines() if "can't be used" in line]
-    said = re.compile(f"(FAILED StoreError|FAILED in .*StoreError|stopped): the store {uri} can't ")
-    assert all(said.search(line) and re.search(BREAKS[breaks], line) for line in told), told
+    lines = [line for line in out.splitlines() if "can't be used" in line]
+    expected = re.compile(
+        f"(FAILED StoreError|FAILED in .*StoreError|stopped): the store {uri} can't "
+    )
+    assert all(expected.search(line) and re.search(BREAKS[breaks], line) for line in lines), lines
     if words:  # a worker that can't begin its next job may be heard before one that failed
-        assert told[-1].startswith("stopped: ")
+        assert lines[-1].startswith("stopped: ")
     else:
-        assert "FAILED" in told[0]
-    assert len(told) <= (3 if words else 1), "one line a worker, and the end"
+        assert "FAILED" in lines[0]
+    assert len(lines) <= (3 if words else 1), "one line a worker, and the end"
 
 
 def test_reading_a_store_that_is_bad(

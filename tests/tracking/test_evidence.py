@@ -43,6 +43,6 @@ def test_a_corrupted_store_is_no_empty_one(
 
     uri = new_store()
     spoil(path_of(uri))
-    with pytest.raises(StoreError, match=r"can't be used: .*(malformed|not a database)") as told:
+    with pytest.raises(StoreError, match=r"can't be used: .*(malformed|not a database)") as error:
         recorded_results(uri, ["key"])
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""A store behind `mlflow server`: all commands work there, and its death is told and outlived."""
+"""A store behind `mlflow server`: all commands work there, and survive its death."""
 
 import os
 import signal
@@ -103,9 +103,9 @@ def test_where_a_browser_finds_a_store(uri: str, host: str, command: str | None)
     store = Store(uri, "any", "7")
     assert store.experiment_url().startswith(f"{host}/#/experiments/7/runs?")
     assert store.ui_command() == command
-    with pytest.raises(StoreError) as told, store_errors(uri):
+    with pytest.raises(StoreError) as error, store_errors(uri):
         raise OSError(f"nobody at {uri}")
-    assert "pw" not in str(told.value)
+    assert "pw" not in str(error.value)
 
 
 def test_the_default_store_needs_no_address() -> None:
@@ -127,12 +127,12 @@ def server(
 @pytest.fixture(scope="module")
 def answers(server: Server, train: Callable[..., Answer]) -> list[str]:
     """What a sweep prints, the first time and the second."""
-    told = []
+    printed = []
     for _ in range(2):
         answer = train(*SWEEP, MLFLOW_TRACKING_URI=server.uri)
         assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
-        told.append(answer.stdout)
-    return told
+        printed.append(answer.stdout)
+    return printed
 
 
 def test_a_sweep_records_every_epoch_there_and_is_not_made_twice(
@@ -170,8 +170,8 @@ def test_a_gap_is_explained_from_there(
         [[*EXPLAIN, study]], script="src/explain.py", MLFLOW_TRACKING_URI=server.uri
     )
     (report,) = run_commands([["--uri", server.uri]], script="src/report.py")
-    for told in (answer, report):
-        assert (told.returncode, told.stderr) == (0, ""), told
+    for each in (answer, report):
+        assert (each.returncode, each.stderr) == (0, ""), each
     assert f"{server.uri}/#/experiments/" in (folder / "index.html").read_text()
     for file in folder.iterdir():  # other tests need a project without changes
         file.unlink()
@@ -181,7 +181,7 @@ def test_a_gap_is_explained_from_there(
 def test_a_server_that_is_killed_in_the_middle_and_comes_back(
     server: Server, start: Callable[..., Process], runs: "Runs"
 ) -> None:
-    def endless() -> "list[Run]":
+    def long_runs() -> "list[Run]":
         return [
             run
             for run in runs(server.uri)
@@ -191,7 +191,7 @@ def test_a_server_that_is_killed_in_the_middle_and_comes_back(
     words = ("-m", "book", "seed=7,8,9", "sweep.n_jobs=2")
     process = start(*words, "training.iterations=1000000", MLFLOW_TRACKING_URI=server.uri)
     process.wait_until(
-        lambda: sum(bool(run.data.metrics) for run in endless()) == 2, "an epoch of two runs"
+        lambda: sum(bool(run.data.metrics) for run in long_runs()) == 2, "an epoch of two runs"
     )
     server.kill()
     answer = process.answer()
@@ -199,8 +199,8 @@ def test_a_server_that_is_killed_in_the_middle_and_comes_back(
     assert (answer.returncode, answer.stderr) == (1, ""), out
     assert f"stopped: the store {server.uri} can't be used: " in out
     server.start()
-    assert {run.info.status for run in endless()} == {"RUNNING"}, "nobody could tell"
+    assert {run.info.status for run in long_runs()} == {"RUNNING"}, "no store to mark them in"
     again = start(*words, MLFLOW_TRACKING_URI=server.uri).answer()
     assert (again.returncode, again.stderr) == (0, ""), again
-    assert {run.info.status for run in endless()} == {"KILLED"}
+    assert {run.info.status for run in long_runs()} == {"KILLED"}
     assert ": 3 done, 0 failed, 0 done before, 0 left, in " in again.stdout
