@@ -4,6 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BENCH_PY ?= $(PY)
 BENCH_OUT ?= experiments/speed
+PARALLEL := --numprocesses=auto --dist=loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help sweep test test-fast stress ui lint bench lock docs clean
@@ -15,10 +16,10 @@ sweep: $(VENV)/ready  ## run the main sweep: 36 runs, about two minutes on two c
 	$(PY) src/train.py -m sweep
 
 test: $(VENV)/ready-to-test  ## run all tests: under five minutes on two cores
-	$(PY) -m pytest --numprocesses=auto --dist=loadgroup --durations=20
+	$(PY) -m pytest $(PARALLEL) --durations=20
 
 test-fast: $(VENV)/ready-to-test  ## run the tests that start no command: under 40 seconds
-	$(PY) -m pytest --numprocesses=auto --dist=loadgroup -m "not slow"
+	$(PY) -m pytest $(PARALLEL) -m "not slow"
 
 stress: $(VENV)/ready-to-test  ## kill a sweep 100 times and check that nothing is lost; about twenty minutes
 	$(PY) tests/stress.py --kills 100 --first-starts 20

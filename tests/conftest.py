@@ -37,13 +37,17 @@ INTERPRETER_VARIABLES = ("PYTHON", "OPENBLAS", "NPY")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests; keep those together that share what their module has made."""
+    """Mark the slow tests; keep those together that share what their module has made.
+
+    What takes longest comes first, so that pytest-xdist's workers end at about the same time.
+    """
     for item in items:
         assert isinstance(item, pytest.Function)
         if SLOW_FIXTURES.intersection(item.fixturenames):
             item.add_marker("slow")
         if item.get_closest_marker("xdist_group") is None and shares_a_fixture(item):
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    items.sort(key=lambda item: [not item.get_closest_marker(m) for m in ("slow", "xdist_group")])
 
 
 def shares_a_fixture(item: pytest.Function) -> bool:
