@@ -1,1 +1,1 @@
-"""The commands: each talks to a person and returns an exit code."""
+"""The commands: each prints for a person and returns an exit code."""

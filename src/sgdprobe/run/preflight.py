@@ -1,6 +1,6 @@
-"""Cheap checks on one batch before training, which say in plain words what looks wrong.
+"""Cheap checks on one batch before training, with warnings in plain words.
 
-They stop nothing: a network that can't learn is what some experiments are about.
+They stop nothing: some experiments are about networks that can't learn.
 """
 
 import math
@@ -15,7 +15,7 @@ from sgdprobe.nn import Network, symptoms
 from sgdprobe.nn.functions import Array, Labels
 from sgdprobe.run.build import build_optimizer
 
-# When a check speaks. The recipes that learn well stay far from all of them.
+# Above these a check warns. The recipes that learn well stay far below all of them.
 MAX_SATURATED = 0.5  # share of a layer that is saturated or dead
 MAX_FIRST_LOSS_RATIO = 1.5  # times the loss of a guess
 MAX_GRADIENT_RATIO = 100.0  # times, between the gradients of two layers
@@ -26,14 +26,14 @@ PIXELS = {"unit": "0..1", "none": "0..255", "standard": "mean 0, deviation 1"}
 
 @dataclass(frozen=True)
 class PreflightWarning:
-    """What looks wrong: a name for tags and for counting, and a sentence."""
+    """A warning: a name for tags and for counting, and a sentence."""
 
     name: str
     text: str
 
 
 def preflight(settings: Settings, network: Network, x: Array, t: Labels) -> list[PreflightWarning]:
-    """All that looks wrong on this batch, with the weights as they are.
+    """Return the warnings for this batch, with the weights as they are.
 
     Works on a copy of the network: no weight, buffer or random stream of the run is touched.
     """
@@ -59,7 +59,7 @@ def preflight(settings: Settings, network: Network, x: Array, t: Labels) -> list
 def _layers(
     settings: Settings, network: Network, signs: dict[str, float]
 ) -> Iterator[PreflightWarning]:
-    """Layers that hardly let a gradient through. A healthy ReLU has no slope for half its pairs."""
+    """Warn of layers that pass hardly any gradient; a healthy ReLU is flat for half its pairs."""
     sign, state = ("dead", "dead for every image") if _is_relu(settings) else ("saturated",) * 2
     for k in range(1, network.depth):
         share = signs[f"{sign}_{k}"]
@@ -81,7 +81,7 @@ def _is_relu(settings: Settings) -> bool:
 
 
 def _softmax(settings: Settings, network: Network, t: Labels) -> Iterator[PreflightWarning]:
-    """One softmax over several samples: even a perfect network shares its 1 among them."""
+    """Warn of one softmax over several samples: even a perfect network divides 1 among them."""
     n = len(t)
     if settings.network.softmax_over == "batch" and n > 1:
         best = np.zeros((n, _classes(network)))
@@ -97,12 +97,12 @@ def _softmax(settings: Settings, network: Network, t: Labels) -> Iterator[Prefli
 def _first_loss(
     settings: Settings, network: Network, x: Array, t: Labels
 ) -> Iterator[PreflightWarning]:
-    """A network that knows nothing should do no worse than one that prefers no class."""
+    """Warn of a first loss above that of a network that prefers no class."""
     classes = _classes(network)
     shares = classes * len(t) if settings.network.softmax_over == "batch" else classes
     guess = network.loss_function.function(np.full((len(t), classes), 1 / shares), t)
     loss = network.loss(x, t)
-    if not loss <= MAX_FIRST_LOSS_RATIO * guess:  # which is true of nan, too
+    if not loss <= MAX_FIRST_LOSS_RATIO * guess:  # also true of NaN
         yield PreflightWarning(
             "first_loss", f"loss at the start is {loss:.1f}, a guess scores {guess:.3f}"
         )
@@ -113,7 +113,7 @@ def _classes(network: Network) -> int:
 
 
 def _gradients(network: Network, signs: dict[str, float]) -> Iterator[PreflightWarning]:
-    """Gradients that get lost, or that grow without measure, on their way from layer to layer."""
+    """Warn of gradients that vanish or explode from layer to layer."""
     norms = {k: signs[f"gradient_norm_{k}"] for k in range(1, network.depth + 1)}
     least, most = min(norms, key=lambda k: norms[k]), max(norms, key=lambda k: norms[k])
     if not all(map(math.isfinite, norms.values())):
@@ -137,12 +137,12 @@ def _gradients(network: Network, signs: dict[str, float]) -> Iterator[PreflightW
 def _first_update(
     settings: Settings, network: Network, x: Array, t: Labels
 ) -> Iterator[PreflightWarning]:
-    """A step so long that it leads uphill, on the very batch it was computed from."""
+    """Warn of an update that raises the loss of the batch it was computed from."""
     rate = settings.training.learning_rate
     before = network.gradient(x, t)
     build_optimizer(settings).step(network)
     after = network.loss(x, t)
-    # The comparison is written so that it is true of nan, too.
+    # The comparison is written so that it is also true of NaN.
     if math.isfinite(before) and not after <= MAX_LOSS_INCREASE * before:
         yield PreflightWarning(
             "learning_rate",

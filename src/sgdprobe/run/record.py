@@ -1,4 +1,4 @@
-"""What is written down about a run, so that it can be repeated and every number compared."""
+"""Provenance and numbers of one run, so that it can be rerun and every number compared."""
 
 import hashlib
 import resource
@@ -19,7 +19,7 @@ from sgdprobe.run.build import factor_and_offset, random_streams, splits
 
 
 def weights_hash(params: Mapping[str, Array]) -> str:
-    """SHA-256 of all weights, with their names, types and shapes."""
+    """Return the SHA-256 of all weights, with their names, types and shapes."""
     sha = hashlib.sha256()
     for name, values in params.items():
         sha.update(f"{name} {values.dtype} {values.shape}\n".encode())
@@ -27,8 +27,8 @@ def weights_hash(params: Mapping[str, Array]) -> str:
     return sha.hexdigest()
 
 
-def provenance(settings: Settings, data: Dataset, machine: Environment) -> dict[str, Any]:
-    """All that decides the numbers of a run, but for the source: known before its first update."""
+def provenance(settings: Settings, data: Dataset, environment: Environment) -> dict[str, Any]:
+    """Return all that decides a run's numbers, but for the source."""
     root = settings.data.root
     return {
         "settings": settings.hashed(),
@@ -39,14 +39,14 @@ def provenance(settings: Settings, data: Dataset, machine: Environment) -> dict[
         },
         "seen": _seen(settings, data),
         "streams": {name: _stream(rng) for name, rng in random_streams(settings.seed).items()},
-        **machine.describe(),
+        **environment.describe(),
     }
 
 
 def numbers(
     epochs: Sequence[EpochMetrics], weights: Mapping[str, str], seconds: float
 ) -> dict[str, Any]:
-    """What came out: every metric in full, and hashes of what is too long to write down.
+    """Return every metric in full, and hashes of weights and of the loss of each update.
 
     weights : hashes of the `initial` and the `final` weights, as far as the run came.
     """
@@ -100,7 +100,7 @@ def _epoch(metrics: EpochMetrics) -> dict[str, Any]:
 
 
 def _seen(settings: Settings, data: Dataset) -> dict[str, Any]:
-    """What training sees of the data: how many images, and how their bytes become x."""
+    """Return the numbers of images, and how their bytes become x."""
     parts = splits(settings, data)
     factor, offset = factor_and_offset(settings, data)
     return {
@@ -114,7 +114,7 @@ def _seen(settings: Settings, data: Dataset) -> dict[str, Any]:
 
 
 def _stream(rng: np.random.Generator) -> dict[str, Any]:
-    """How a random stream derives from the seed, in NumPy's words."""
+    """Return how a random stream derives from the seed, in NumPy's words."""
     sequence = rng.bit_generator.seed_seq
     assert isinstance(sequence, np.random.SeedSequence)
     return {
@@ -125,6 +125,6 @@ def _stream(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _peak_memory() -> int:
-    """Of this process since it started, in bytes; Linux counts in KiB."""
+    """Return this process's peak memory in bytes; Linux counts in KiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

@@ -1,1 +1,1 @@
-"""Many runs: what to run, running it, and showing how it goes."""
+"""Many runs: planning them, resuming, and joblib's workers."""

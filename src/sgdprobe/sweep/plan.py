@@ -1,4 +1,4 @@
-"""What a sweep will run: a frozen list of jobs, checked before the first one starts."""
+"""The plan of a sweep: a frozen list of jobs, checked before the first one starts."""
 
 import secrets
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from sgdprobe.run.job import NO_RECIPE, Job
 class Plan:
     """Jobs without duplicates, in the order of their axes.
 
-    `varied` names the settings that differ between jobs, in the order in which they were given.
+    varied : the settings that differ between jobs, in the order of the axes.
     """
 
     sweep: str
@@ -26,9 +26,9 @@ class Plan:
 
     @classmethod
     def of(cls, cells: Sequence[tuple[Settings, str | None]], axes: Sequence[str]) -> "Plan":
-        """The plan of these settings, each with its recipe.
+        """Return the plan of these settings, each with its recipe.
 
-        Raises SettingsError or DataError for anything that no run could honour.
+        Raises SettingsError or DataError for settings that no run can have.
         """
         unique = list(dict.fromkeys(cells))
         flats = [settings.flat() for settings, _ in unique]
@@ -49,7 +49,7 @@ class Plan:
 
 
 def _in_order(differing: Sequence[str], axes: Sequence[str]) -> tuple[str, ...]:
-    """The settings on the axes; a group, such as network, is an axis of all its settings."""
+    """Return the settings on the axes; a group, such as network, is an axis of all its settings."""
     on_axes = [key for axis in axes for key in differing if axis in (key, key.partition(".")[0])]
     return tuple(dict.fromkeys(on_axes))
 
@@ -57,7 +57,7 @@ def _in_order(differing: Sequence[str], axes: Sequence[str]) -> tuple[str, ...]:
 def _job(
     settings: Settings, recipe: str | None, sweep: str, varied: Sequence[str], several: bool
 ) -> Job:
-    """A job; its name tells it apart from all others, also where there are several recipes."""
+    """Return a job, whose name differs from that of every other job of the sweep."""
     recipe = recipe or NO_RECIPE
     tags = {"recipe": recipe, "sweep": sweep, "seed": str(settings.seed)}
     name = run_name(settings, varied)
@@ -65,6 +65,6 @@ def _job(
 
 
 def same_program(one: Settings, other: Settings) -> bool:
-    """Whether two settings differ at most in seed and precision."""
+    """Return whether two settings differ at most in seed and precision."""
     differing = {k for k, v in one.hashed().items() if other.hashed()[k] != v}
     return one.data == other.data and differing <= {"seed", "dtype"}
