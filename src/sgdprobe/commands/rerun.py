@@ -144,11 +144,8 @@ def _sweep_tasks(
     for each, record in zip(settings, records, strict=True):
         _checked_data(each, record, options)
     _print_source_changes(records)
-    tasks = []
-    for each, record in zip(settings, records, strict=True):
-        job, store = _task(record, each, options)
-        tasks.append((replace(job, tags=job.tags | {"sweep": label}), store))
-    return tasks
+    pairs = zip(records, settings, strict=True)
+    return [_task(record, each, options, sweep=label) for record, each in pairs]
 
 
 Compared = dict[str, tuple[Verdict, Outcome]]  # by the id of the recorded run
@@ -171,13 +168,12 @@ def _run_all(
                 record = by_id[outcome.job.rerun_of or ""]
                 verdict = _compare(record, outcome, stores[outcome.job.name])
                 verdicts[record.run.run_id] = verdict, outcome
-    except UserError as error:
+    except BaseException as error:
+        stop_workers(dict.fromkeys(stores.values()))
+        if not isinstance(error, UserError):
+            raise
         _print(f"stopped: {error}")
-        stop_workers(dict.fromkeys(stores.values()))
         raise SystemExit(1) from error
-    except (KeyboardInterrupt, SystemExit):
-        stop_workers(dict.fromkeys(stores.values()))
-        raise
     return verdicts
 
 
@@ -237,10 +233,12 @@ def _print_source_changes(records: Iterable["tracking.RunFiles"]) -> None:
         )
 
 
-def _task(record: "tracking.RunFiles", settings: Settings, options: RerunOptions) -> Task:
+def _task(
+    record: "tracking.RunFiles", settings: Settings, options: RerunOptions, **tags: str
+) -> Task:
     """Return the job, and the store that records the rerun."""
     run = record.run
-    tags = {name: run.tags[name] for name in ("recipe", "seed") if name in run.tags}
+    tags |= {name: run.tags[name] for name in ("recipe", "seed") if name in run.tags}
     tags |= provenance_tags() | identity(settings, load_data(settings))
     name = f"rerun {run.run_id[:8]} {run.name}"
     job = Job(

@@ -75,9 +75,8 @@ def _work(job: Job, store: "tracking.Store") -> Outcome:
     StoreError where no run can be recorded, so that the sweep ends.
     """
     tracking.import_mlflow(store.uri)
-    with tracking.run_lock(store.uri, job.tags["key"]):
-        with tracking.store_errors(store.uri):
-            tracking.check_writable(store.uri)
+    with tracking.store_errors(store.uri), tracking.run_lock(store.uri, job.tags["key"]):
+        tracking.check_writable(store.uri)
         may_reuse = job.settings.sweep.resume and job.rerun_of is None
         done = finished_outcomes([(job, store)]) if may_reuse else {}
         return done.get(job.name) or run_job(job, store)
