@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -140,17 +139,17 @@ def commands(block: str) -> list[str]:
     return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
 
 
-def outputs() -> Iterator[tuple[Path, str]]:
-    """Yield each page that has commands, with their outputs as they are now."""
+def write_outputs() -> None:
+    """Run the commands of each page in a copy of the project, and write what they print."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "sgdprobe"
-        shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(
-            ".venv", "mlruns", "mlflow.db*", "*_cache", "__pycache__"))  # fmt: skip
+        left_out = (".venv", "mlruns", "mlflow.db*", "*_cache", "__pycache__")
+        shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(*left_out))
         for page in pages():
             text = page.read_text()
             new = CONSOLE.sub(lambda match: f"```console\n{_answered(match[1], project)}```", text)
             if new != text:
-                yield page, new
+                page.write_text(new)
 
 
 def _answered(block: str, project: Path) -> str:
@@ -170,7 +169,7 @@ def _answered(block: str, project: Path) -> str:
         if len(said) > MAX_LINES:
             said = [*said[: MAX_LINES // 2], "…", *said[-MAX_LINES // 2 :]]
         lines += [f"$ {command}", *(line.rstrip() for line in said)]
-        print(f"{command}: exit code {answer.returncode}", file=sys.stderr)
+        print(f"{command}: exit code {answer.returncode}", file=sys.stderr, flush=True)
     return "\n".join(lines) + "\n"
 
 
@@ -182,8 +181,7 @@ def main(words: list[str]) -> int:
         elif word == "picture":
             (DOCS / "two-changes.svg").write_bytes(picture())
         elif word == "outputs":
-            for page, text in outputs():
-                page.write_text(text)
+            write_outputs()
         else:
             print(f"{word}: no such part; there are settings, picture and outputs", file=sys.stderr)
             return 2

@@ -1,0 +1,344 @@
+"""Commands, links and lists in the documentation, against the code and the files."""
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from support import Answer
+
+import sgdprobe
+from sgdprobe.commands import explain, rerun
+from sgdprobe.config.arguments import hydra_arguments, recipes
+from sgdprobe.config.compose import open_composer
+from sgdprobe.config.recipe_pair import compose_pairs
+from sgdprobe.data import load
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+ROOT = Path(__file__).parents[1]
+STUDIES = ROOT / "experiments"
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "mlruns/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(STUDIES.rglob("*.md")),
+]
+by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 130
+
+
+# Generated parts.
+
+
+def regenerate() -> Any:
+    spec = importlib.util.spec_from_file_location("regenerate", ROOT / "docs/regenerate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_settings_page_is_that_of_the_code() -> None:
+    page = (ROOT / "docs/reference/settings.md").read_text()
+    assert page == regenerate().settings_page(), "run: python docs/regenerate.py settings"
+
+
+def test_picture_is_that_of_the_published_runs() -> None:
+    recorded = (ROOT / "docs/two-changes.svg").read_bytes()
+    assert recorded == regenerate().picture(), "run: python docs/regenerate.py picture"
+
+
+# Links.
+
+LINK = re.compile(r"(?<!`)\[[^\]\[]*(?:\[[^\]]*\][^\]\[]*)*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    plain = (re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", title) for title in titles)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in plain}
+
+
+@by_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(FENCE.sub("", page.read_text())):
+        if link.startswith(("https://", "http://")):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert not broken
+
+
+PLACE = re.compile(r"`((?:src|conf|docs|tests|experiments|examples)/[\w./-]*)`")
+
+
+@by_page
+def test_every_place_that_is_named_is_there(page: Path) -> None:
+    if page.name == "CHANGELOG.md":  # it also says what was
+        return
+    made_up = {"conf/experiment/mine.yaml", "conf/experiment/my_digits.yaml"}
+    made_up |= {"experiments/explain-notes-book/", "experiments/my-sweep/"}
+    made_up |= {"experiments/two-changes/index.html"}
+    named = [name for name in PLACE.findall(page.read_text()) if not re.search("[A-Z]{2}", name)]
+    assert [n for n in named if n not in made_up and not (ROOT / n).exists()] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text()
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        if page.name != "README.md":
+            assert f"({page.relative_to(ROOT / 'docs')})" in index
+
+
+# Lists.
+
+
+def test_every_library_has_its_reason() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = [re.split(r"[<>=]", line)[0] for line in declared]
+    page = (ROOT / "docs/libraries.md").read_text()
+    assert sorted(re.findall(r"^\| ([\w-]+) \| (?!reason)", page, re.MULTILINE)) == sorted(names)
+
+
+def test_every_recipe_has_its_question() -> None:
+    recipes = {path.stem for path in (ROOT / "conf/experiment").glob("*.yaml")}
+    page = (ROOT / "docs/reference/commands.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \| .*\?.*\|$", page, re.MULTILINE)) == recipes
+
+
+def test_one_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert sgdprobe.__version__ == version
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    latest = re.findall(r"^## (\S+) \((\S+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert latest[0][0] == version
+    assert f"\ndate-released: {latest[0][1]}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_runs_leave_the_working_tree_clean() -> None:
+    """git ignores what appears in mlruns/, but for the page that says so."""
+    places = ["mlruns/README.md", "mlruns/book/1/artifacts/numbers.json", "mlruns/reports/a.html"]
+    places += ["mlruns/checkpoints/key", "mlflow.db", "mlflow.db-journal"]
+    answer = subprocess.run(
+        ["git", "check-ignore", "--no-index", *places], cwd=ROOT, capture_output=True, text=True
+    )
+    assert answer.stdout.split() == places[1:]
+
+
+def test_every_metric_tag_and_artifact_is_explained(
+    recorded: "tuple[Answer, Run]", artifacts: "Callable[[Run], Path]"
+) -> None:
+    _, run = recorded
+    page = (ROOT / "docs/reference/metrics-tags-artifacts.md").read_text()
+    explained = set(re.findall(r"`([\w./…]+)`", page))
+    names = {re.sub(r"_\d+$", "_k", name) for name in run.data.metrics}
+    names |= {re.sub(r"^preflight\..*", "preflight.…", tag) for tag in run.data.tags}
+    names |= {path.name for path in artifacts(run).iterdir()}
+    # Names that MLflow gives by itself.
+    names -= {"mlflow.runName", "mlflow.user", "mlflow.source.type"}
+    assert sorted(names - explained) == []
+
+
+# Commands.
+
+BLOCK = re.compile(r"^ *```(?:console)?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> Iterator[str]:
+    """All commands on a page: in blocks, and in the text between backquotes."""
+    text = page.read_text()
+    for block in BLOCK.findall(text):
+        is_console = "$ " in block
+        for line in block.splitlines():
+            line = line.strip()
+            if not is_console or line.startswith("$ "):
+                yield line.removeprefix("$ ").partition("  #")[0].strip()
+    for code in re.findall(r"`([^`\n]+)`", FENCE.sub("", text)):
+        if code.startswith(("python ", "make ", "mlflow ")):
+            yield code
+
+
+STARTS = ("python", "make", "mlflow", "pip")
+ALL = sorted(
+    {line for page in PAGES for line in commands(page) if line.split(" ")[0].rstrip("3") in STARTS}
+)
+
+
+def test_make_knows_every_target() -> None:
+    targets = [line.split()[1] for line in ALL if line.startswith("make ")]
+    known = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert "sweep" in targets
+    assert sorted(set(targets) - set(known)) == []
+
+
+KINDS = [f"python src/{command}.py" for command in ("train", "explain", "rerun", "report")]
+KINDS += ["make ", "mlflow ", "pip install -e .", "python3 -m venv", "python -m pytest"]
+KINDS += ["python docs/regenerate.py", "python examples/train_by_hand.py"]
+KINDS += ["python experiments/the-notes-reproduced/study.py"]
+
+
+def test_every_command_is_of_a_known_kind() -> None:
+    assert [line for line in ALL if not line.startswith(tuple(KINDS))] == []
+
+
+PLACEHOLDERS = {"RUN_ID": "last", "SWEEP": "last"}
+
+
+def words_of(script: str) -> list[list[str]]:
+    """The words of every documented command of a script."""
+    found = [shlex.split(line)[1:] for line in ALL if line.startswith(f"python src/{script}")]
+    return [[PLACEHOLDERS.get(word, word) for word in words[1:]] for words in found]
+
+
+@pytest.mark.parametrize("words", words_of("train.py"), ids=shlex.join)
+def test_every_training_command_is_accepted(words: list[str]) -> None:
+    """All settings of all its runs: the recipes, the keys, the values."""
+    overrides = [word for word in hydra_arguments(words, recipes()) if not word.startswith("-")]
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    with open_composer() as composer:
+        for job in BasicSweeper.split_arguments(parsed, None)[0]:
+            # Without the reader's own activation, which is tested below.
+            composer.compose([word for word in job if "softplus" not in word])
+
+
+@pytest.mark.parametrize("words", words_of("explain.py"), ids=shlex.join)
+def test_every_comparison_is_accepted(words: list[str]) -> None:
+    given = explain.parser().parse_args(words)
+    explain.check_options(given)
+    for baseline, target in compose_pairs(explain.recipe_pairs(given)):
+        assert baseline != target
+
+
+@pytest.mark.parametrize("words", words_of("rerun.py"), ids=shlex.join)
+def test_every_rerun_is_accepted(words: list[str]) -> None:
+    given = rerun.parser().parse_args(words)
+    assert "last" in (given.run, given.sweep)
+
+
+# Commands with their outputs.
+
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def outputs() -> dict[str, list[str]]:
+    """The commands in console blocks, in the order of the tutorial, and the lines they print."""
+    found: dict[str, list[str]] = {}
+    for page in (ROOT / "docs/tutorial.md", ROOT / "README.md"):
+        for block in CONSOLE.findall(page.read_text()):
+            for line in block.splitlines():
+                if line.startswith("$ "):
+                    lines = found.setdefault(line[2:], [])
+                else:
+                    lines.append(line)
+    return found
+
+
+def shrunk(line: str) -> list[str]:
+    """The script and the words of a command, in a form that takes a tenth of a second."""
+    script, *words = shlex.split(line)[1:]
+    if "-m" in words:
+        words += ["sweep=sequential"]
+    if "explain" in script:
+        words += ["--seeds", "2", "--fix", "sweep.backend=sequential"]
+    return [script, *words]
+
+
+@pytest.fixture(scope="module")
+def answers(
+    run_commands: Callable[..., list[Answer]], new_store: Callable[[], str]
+) -> dict[str, Answer]:
+    store, found = new_store(), {}
+    for line in outputs():
+        script, *words = shrunk(line)
+        (found[line],) = run_commands([words], script=script, MLFLOW_TRACKING_URI=store)
+    return found
+
+
+def test_every_command_with_an_output_works(answers: dict[str, Answer]) -> None:
+    failed = {line: a.stderr or a.stdout for line, a in answers.items() if a.returncode != 0}
+    assert not failed, "\n\n".join(f"{line}\n{said}" for line, said in failed.items())
+
+
+def form(line: str) -> str:
+    """A line without its numbers, ids and places."""
+    line = re.sub(r"\S*/\S*/\S*", "PLACE", line)
+    line = re.sub(r"\b[0-9a-f]{32}\b", "ID", line)
+    return " ".join(re.sub(r"[\d.,:]*\d", "0", line).split())
+
+
+@pytest.mark.parametrize("line", outputs(), ids=str)
+def test_outputs_have_the_form_of_today(line: str, answers: dict[str, Answer]) -> None:
+    """Each printed line, but for numbers, is one that the shrunk command prints."""
+    printed = {form(said) for said in (answers[line].stdout + answers[line].stderr).splitlines()}
+    shown = {form(said) for said in outputs()[line]} - {"", "…"}
+    tables = "-m" in line or "explain" in line  # their rows depend on what was run
+    if not tables:
+        assert sorted(shown - printed) == [], "run: python docs/regenerate.py outputs"
+
+
+def test_the_first_page_of_a_learner_needs_numpy_alone() -> None:
+    """examples/train_by_hand.py, with 60 updates instead of 3,000."""
+    program = (
+        "import runpy, sys\n"
+        "sys.argv[1:] = ['60']\n"
+        "runpy.run_path('examples/train_by_hand.py', run_name='__main__')\n"
+        "print({'hydra', 'joblib', 'matplotlib', 'mlflow', 'scipy'} & {*sys.modules})\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=240
+    )
+    *lines, heavy = answer.stdout.splitlines()
+    assert (answer.returncode, heavy) == (0, "set()"), answer.stderr
+    accuracies = re.findall(r"([\d.]+)% t", lines[-1])
+    assert min(map(float, accuracies)) > 60, f"after 60 updates: {lines}"  # 10 is guessing
+
+
+def test_the_activation_of_the_guide_passes_the_gradient_check() -> None:
+    """The two functions and the row of docs/how-to/own-activation.md, as they are printed."""
+    from sgdprobe.nn import functions
+
+    page = (ROOT / "docs/how-to/own-activation.md").read_text()
+    code, row = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = {**vars(functions)}
+    exec(code, names)  # noqa: S102
+    activation = eval(f"{{{row}}}", names)["softplus"]  # noqa: S307
+    a = np.linspace(-5.0, 5.0, 21)
+    h = activation.function(a.copy())
+    slope = activation.derivative(h, np.empty_like(h))
+    step = 1e-6
+    central = (activation.function(a + step) - activation.function(a - step)) / (2 * step)
+    assert np.abs(slope - central).max() < 1e-8, f"derivative {slope}, central difference {central}"
+    assert slope.max() <= activation.max_slope
+
+
+def test_own_data_as_the_guide_writes_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program of docs/how-to/own-data.md, as it is printed."""
+    page = (ROOT / "docs/how-to/own-data.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102
+    data = load("my-digits", str(tmp_path / "digits.npz"))
+    assert np.array_equal(data.train_images, names["x_train"].reshape(600, 784))
+    assert np.array_equal(data.test_labels, names["t_test"])
