@@ -74,7 +74,8 @@ def forward(layer: Layer, x: Array, clock: Clock) -> Array:
     assert isinstance(layer, Affine | PixelAffine)
     layer.x = x
     if isinstance(layer, PixelAffine):
-        np.dot(x, layer.W[len(layer.W) - x.shape[1] :], layer.y)
+        layer.missing = len(layer.W) - x.shape[1]
+        np.dot(x, layer.W[layer.missing :], layer.y)
         clock.read(PRODUCTS)
         layer.y *= layer.factor
         clock.read(SCALE)
@@ -101,10 +102,9 @@ def backward(layer: Layer, dout: Array, clock: Clock) -> Array:
         clock.read(PRODUCTS)
         return layer.dx
     dout *= layer.factor
-    missing = len(layer.W) - layer.x.shape[1]
-    layer.dW[:missing] = 0.0
+    layer.dW[: layer.missing] = 0.0
     clock.read(SCALE)
-    np.dot(layer.x.T, dout, layer.dW[missing:])
+    np.dot(layer.x.T, dout, layer.dW[layer.missing :])
     clock.read(PRODUCTS)
     return dout
 

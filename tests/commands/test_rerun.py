@@ -25,14 +25,14 @@ Trained = tuple[list["Run"], list["Run"]]  # single runs, and those of sweeps
 OPTIMIZER = "nn/optimizer.py"
 # Appended to a copy of the optimizer: the same update, rounded otherwise.
 OTHER_ROUNDING = """
-def _update(self, theta, grad, buffer):
+def _update(self, theta, grad):
     theta[:] = (theta / 3 - self.learning_rate * grad / 3) * 3
 SGD.update = _update
 """
 # Appended likewise: half as much again is learned, by a function in a module that is new.
 FASTER = """
 from sgdprobe.nn.moved import moved
-def _update(self, theta, grad, buffer):
+def _update(self, theta, grad):
     theta -= moved(self.learning_rate * grad)
 SGD.update = _update
 """

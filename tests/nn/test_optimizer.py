@@ -148,12 +148,12 @@ def test_a_hundred_updates_by_an_independent_implementation(
         assert network.theta[k] == pytest.approx(expected, rel=1e-12), f"weight {k}"
 
 
-def test_a_step_changes_theta_in_place_and_the_gradient_only_by_weight_decay() -> None:
-    for name, optimizer in OPTIMIZERS.items():
-        network = by_hand()
-        theta = network.theta
-        network.grad[:] = GRAD
-        optimizer(0.1).step(network)
-        assert network.theta is theta
-        assert network.params["W1"].tolist() == [theta[:2].tolist()], name
-        assert network.grad.tolist() == GRAD, name
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_a_step_changes_theta_in_place(name: str) -> None:
+    network = by_hand()
+    theta = network.theta
+    network.grad[:] = GRAD
+    OPTIMIZERS[name](0.1).step(network)
+    assert network.theta is theta
+    assert theta.tolist()[:3] != THETA[:3]
+    assert network.params["W1"].tolist() == [theta[:2].tolist()]

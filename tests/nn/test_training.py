@@ -309,7 +309,7 @@ def test_an_update_allocates_no_arrays(name: str, monkeypatch: pytest.MonkeyPatc
         peaks.append(peak - before[-1])
         before.append(now)
         tracemalloc.reset_peak()
-        return network.gradient(x, t)
+        return network.backprop(x, t)
 
     monkeypatch.setitem(GRADIENTS, "watched", watched)
     rng = np.random.default_rng(0)

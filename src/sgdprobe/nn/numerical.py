@@ -60,8 +60,8 @@ def central_differences(network: Network, x: Array, t: Labels) -> float:
     return loss
 
 
-# Each writes network.grad and returns the loss of the batch.
+# Each writes network.grad and returns the loss of the batch. NumPy may report overflow.
 GRADIENTS: dict[str, Callable[[Network, Array, Labels], float]] = {
-    "backprop": Network.gradient,
+    "backprop": Network.backprop,
     "numerical": central_differences,
 }

@@ -1,7 +1,8 @@
 """Optimizers: from a gradient to new weights. Chapter 6 of *Deep Learning from Scratch*.
 
 The formulas are the book's, over all weights at once: `theta` and `grad` are the network's flat
-arrays. They are computed in place, through one buffer, so that an update allocates nothing.
+arrays. They are computed in place, and the gradient is used up: after a step `network.grad` may
+hold anything. An update with an array of its own for `learning_rate * grad` takes 6 % longer.
 
 The small number that keeps AdaGrad and Adam from dividing by 0 is the book's 1e-7, added to the
 root. PyTorch has 1e-10 for Adagrad. For Adam it has 1e-8, added after the bias correction; seen
@@ -10,7 +11,6 @@ from there the book's is 1e-7 / sqrt(1 - beta2^t), at first 3e-6: small gradient
 
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 
@@ -25,10 +25,10 @@ class Optimizer:
     """Settings of an optimizer, and the arrays it keeps from update to update.
 
     learning_rate : above 0. weight_decay : 0 or more, L2: before each update the gradient of each
-    weight W, not of biases, becomes grad + weight_decay · W, as if weight_decay / 2 · sum(W²) were
-    added to the loss; the recorded loss is without it.
-    state : the arrays named in KEEPS, each as long as theta, made at the first update. With them a
-    resumed run goes on to the same bits.
+    weight W, not of biases, becomes grad + weight_decay * W, as if weight_decay / 2 * sum(W**2)
+    were added to the loss; the recorded loss is without it.
+    state : arrays by name, made at the first update. With them a resumed run goes on to the same
+    bits.
     """
 
     learning_rate: float
@@ -36,37 +36,44 @@ class Optimizer:
     state: dict[str, Array] = field(default_factory=dict, init=False, repr=False)
     _buffer: Array = field(default_factory=lambda: np.empty(0), init=False, repr=False)
 
-    KEEPS: ClassVar[tuple[str, ...]] = ()
-
     def step(self, network: Network) -> None:
-        """Move network.theta by one update along network.grad."""
-        theta, grad = network.theta, network.grad
-        if self._buffer.shape != theta.shape:
-            self._buffer = np.empty_like(theta)
-            for name in self.KEEPS:
-                self.state.setdefault(name, np.zeros_like(theta))
+        """Move network.theta by one update along network.grad, which is used up."""
         if self.weight_decay != 0.0:
             self._decay(network)
-        self.update(theta, grad, self._buffer)
+        self.update(network.theta, network.grad)
 
-    def update(self, theta: Array, grad: Array, buffer: Array) -> None:
-        """Change theta : (weights,) in place; grad : (weights,); buffer : (weights,)."""
+    def update(self, theta: Array, grad: Array) -> None:
+        """Change theta : (weights,) in place, by grad : (weights,) and what is kept."""
         raise NotImplementedError
 
     def _decay(self, network: Network) -> None:
         """Grad += weight_decay * W."""
+        buffer = self.buffer(network.theta)
         for name, W in network.params.items():
             if name.startswith("W"):
-                product = self._buffer[: W.size].reshape(W.shape)
+                product = buffer[: W.size].reshape(W.shape)
                 network.grads[name] += np.multiply(self.weight_decay, W, out=product)
+
+    def kept(self, name: str, like: Array) -> Array:
+        """Return the array of this name that is kept between updates; zeros at first."""
+        if name not in self.state:
+            self.state[name] = np.zeros_like(like)
+        return self.state[name]
+
+    def buffer(self, like: Array) -> Array:
+        """Return an array of this shape and type, the same at each update, with any values."""
+        if self._buffer.shape != like.shape:
+            self._buffer = np.empty_like(like)
+        return self._buffer
 
 
 class SGD(Optimizer):
     """theta -= learning_rate * grad."""
 
-    def update(self, theta: Array, grad: Array, buffer: Array) -> None:
+    def update(self, theta: Array, grad: Array) -> None:
         """One update, as in the class's first line."""
-        theta -= np.multiply(self.learning_rate, grad, out=buffer)
+        grad *= self.learning_rate
+        theta -= grad
 
 
 @dataclass(eq=False)
@@ -79,24 +86,21 @@ class Momentum(Optimizer):
 
     momentum: float = 0.9
 
-    KEEPS = ("v",)
-
-    def update(self, theta: Array, grad: Array, buffer: Array) -> None:
+    def update(self, theta: Array, grad: Array) -> None:
         """One update, as in the class's first line."""
-        v = self.state["v"]
+        v = self.kept("v", theta)
         v *= self.momentum
-        v -= np.multiply(self.learning_rate, grad, out=buffer)
+        grad *= self.learning_rate
+        v -= grad
         theta += v
 
 
 class AdaGrad(Optimizer):
     """h += grad * grad; theta -= learning_rate * grad / (sqrt(h) + 1e-7); Duchi et al. 2011."""
 
-    KEEPS = ("h",)
-
-    def update(self, theta: Array, grad: Array, buffer: Array) -> None:
+    def update(self, theta: Array, grad: Array) -> None:
         """One update, as in the class's first line."""
-        h = self.state["h"]
+        h, buffer = self.kept("h", theta), self.buffer(theta)
         h += np.multiply(grad, grad, out=buffer)
         np.sqrt(h, out=buffer)
         buffer += EPSILON
@@ -121,26 +125,25 @@ class Adam(Optimizer):
     beta1: float = 0.9
     beta2: float = 0.999
 
-    KEEPS = ("m", "v")
-
-    def update(self, theta: Array, grad: Array, buffer: Array) -> None:
+    def update(self, theta: Array, grad: Array) -> None:
         """One update, as in the class's docstring, line by line."""
-        m, v = self.state["m"], self.state["v"]
-        count = self.state.setdefault("t", np.zeros(1))
+        m, v, count = self.kept("m", theta), self.kept("v", theta), self.kept("t", np.zeros(1))
+        buffer = self.buffer(theta)
         count += 1
         t = int(count[0])
         lr_t = self.learning_rate * math.sqrt(1 - self.beta2**t) / (1 - self.beta1**t)
-        m += _scaled(1 - self.beta1, np.subtract(grad, m, out=buffer))
+        m += _scale(1 - self.beta1, np.subtract(grad, m, out=buffer))
         np.multiply(grad, grad, out=buffer)
-        v += _scaled(1 - self.beta2, np.subtract(buffer, v, out=buffer))
+        v += _scale(1 - self.beta2, np.subtract(buffer, v, out=buffer))
         np.sqrt(v, out=buffer)
         buffer += EPSILON
-        theta -= _scaled(lr_t, np.divide(m, buffer, out=buffer))
+        theta -= _scale(lr_t, np.divide(m, buffer, out=buffer))
 
 
-def _scaled(factor: float, array: Array) -> Array:
-    """Factor * array, in place."""
-    return np.multiply(factor, array, out=array)
+def _scale(factor: float, array: Array) -> Array:
+    """Multiply the array by a factor, in place, and return it."""
+    array *= factor
+    return array
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
