@@ -3,6 +3,7 @@
 import random
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from sgdprobe.provenance.source import source_files
 from sgdprobe.provenance.worktree import run_at
 from sgdprobe.run.build import load_data, updates_and_epochs
 from sgdprobe.run.job import Job, Outcome, identity, run_job
-from sgdprobe.sweep.pool import fan_out, stop_workers
+from sgdprobe.sweep.pool import fan_out
 from sgdprobe.sweep.resume import Task
 
 MAX_SHOWN = 8  # causes printed
@@ -100,11 +101,12 @@ def rerun_run(word: str, options: RerunOptions) -> int:
     with RunProgress(*updates_and_epochs(settings, data), CONSOLE) as progress:
         outcome = run_job(job, store, progress)
     verdict = _compare(record, outcome, store)
-    if outcome.failure:
-        _print(outcome.failure.message)
-    _print(*_verdict_lines(verdict))
-    _print(f"run {outcome.run_id} in experiment {store.experiment}")
-    _print(where_to_look(store.experiment_url(), store.ui_command()))
+    _print(
+        *([outcome.failure.message] if outcome.failure else []),
+        *_verdict_lines(verdict),
+        f"run {outcome.run_id} in experiment {store.experiment}",
+        where_to_look(store.experiment_url(), store.ui_command()),
+    )
     return 0 if verdict.same else 1
 
 
@@ -160,18 +162,15 @@ def _run_all(
     """Run the jobs in parallel, and compare each with its record."""
     by_id = {record.run.run_id: record for record in records}
     stores = {job.name: store for job, store in tasks}
-    verdicts: Compared = {}
+    progress, verdicts = SweepProgress(len(tasks), CONSOLE), Compared()
     try:
-        with SweepProgress(len(tasks), CONSOLE) as progress:
-            for outcome in fan_out(tasks, sweep, label, progress.print):
+        with progress, closing(fan_out(tasks, sweep, label, progress.print)) as outcomes:
+            for outcome in outcomes:
                 progress.add(outcome)
                 record = by_id[outcome.job.rerun_of or ""]
                 verdict = _compare(record, outcome, stores[outcome.job.name])
                 verdicts[record.run.run_id] = verdict, outcome
-    except BaseException as error:
-        stop_workers(dict.fromkeys(stores.values()))
-        if not isinstance(error, UserError):
-            raise
+    except UserError as error:
         _print(f"stopped: {error}")
         raise SystemExit(1) from error
     return verdicts
@@ -180,10 +179,9 @@ def _run_all(
 def _at_commit(
     records: Sequence["tracking.RunFiles"], words: Sequence[str], options: RerunOptions
 ) -> int:
-    origins = {(record.provenance["git"]["commit"], record.diff) for record in records}
-    if len(origins) > 1:
+    (commit, diff), *others = {(r.provenance["git"]["commit"], r.diff) for r in records}
+    if others:
         raise UserError("the runs were recorded at different commits: rerun them one by one")
-    ((commit, diff),) = origins
     _print(f"with the source of commit {commit}{' and its recorded changes' * bool(diff)}")
     # Not among the words, which are recorded: an address may contain a password.
     words = [*words, *options.words()]
@@ -299,6 +297,6 @@ def _table(records: Sequence["tracking.RunFiles"], verdicts: Compared) -> Table:
         verdict, outcome = verdicts[run.run_id]
         notes = [str(verdict.first)] if verdict.first else []
         notes += [str(cause) for cause in verdict.causes[:1]]
-        took = duration(outcome.seconds)
-        table.add_row(run.run_id[:12], run.name, verdict.word, took, "; ".join(notes))
+        cells = (run.run_id[:12], run.name, verdict.word, duration(outcome.seconds))
+        table.add_row(*cells, "; ".join(notes))
     return table

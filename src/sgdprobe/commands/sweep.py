@@ -1,9 +1,9 @@
 """A sweep as a command: what is done already, each run as it ends, a table of all."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import replace
 
 from joblib import effective_n_jobs
@@ -20,7 +20,7 @@ from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data
 from sgdprobe.run.job import Outcome, identity
 from sgdprobe.sweep.plan import Plan
-from sgdprobe.sweep.pool import fan_out, start_workers, stop_workers
+from sgdprobe.sweep.pool import fan_out, start_workers
 from sgdprobe.sweep.resume import Task, expected_seconds, finished_outcomes, stale_runs
 
 Recipes = Mapping[str, Settings]
@@ -52,12 +52,11 @@ def run_sweep(plan: Plan, load_recipes: Callable[[], Recipes] | None) -> int:
     started = time.perf_counter()
     with (
         ThreadPoolExecutor(1) as executor,
-        _stop_on_interrupt(stores.values(), console),
         SweepProgress(len(tasks), console) as progress,
     ):
         recipes = executor.submit(load_recipes) if load_recipes else None
         progress.add_reused(list(done.values()))
-        complete = _run(pending, plan, stores.values(), progress)
+        complete = _run(pending, plan, progress)
     if recipes is not None:
         console.print(result_table(plan, progress.outcomes, recipes.result()))
     print_end(plan, progress, time.perf_counter() - started, stores.values())
@@ -66,24 +65,21 @@ def run_sweep(plan: Plan, load_recipes: Callable[[], Recipes] | None) -> int:
     return 0 if complete and not progress.failed else 1
 
 
-def _run(
-    pending: Sequence[Task],
-    plan: Plan,
-    stores: Iterable["tracking.Store"],
-    progress: SweepProgress,
-) -> bool:
+def _run(pending: Sequence[Task], plan: Plan, progress: SweepProgress) -> bool:
     """Run the pending jobs; False if a broken store, or workers that die, end the sweep early."""
     settings = plan.jobs[0].settings.sweep
     try:
-        for outcome in fan_out(pending, settings, plan.sweep, progress.print):
-            progress.add(outcome)
-            if progress.failed and settings.fail_fast:
-                stop_workers(stores)
-                break
+        with closing(fan_out(pending, settings, plan.sweep, progress.print)) as outcomes:
+            for outcome in outcomes:
+                progress.add(outcome)
+                if progress.failed and settings.fail_fast:
+                    break
     except UserError as error:
         progress.print(f"stopped: {error}")
-        stop_workers(stores)
         return False
+    except (KeyboardInterrupt, SystemExit):
+        progress.print("stopped; the same command resumes with the runs that are left")
+        raise
     return True
 
 
@@ -163,14 +159,3 @@ def _tasks(plan: Plan, stores: Mapping[str, "tracking.Store"]) -> list[Task]:
             tags = provenance_tags() | job.tags | identity(job.settings, load_data(job.settings))
             tasks.append((replace(job, tags=tags, origin=command_provenance()), store))
     return tasks
-
-
-@contextmanager
-def _stop_on_interrupt(stores: Iterable["tracking.Store"], console: Console) -> Iterator[None]:
-    """When the sweep is interrupted, stop its workers and mark their runs KILLED."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        stop_workers(stores)
-        console.print("stopped; the same command resumes with the runs that are left")
-        raise

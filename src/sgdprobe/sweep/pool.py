@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -101,38 +101,45 @@ def fan_out(
     settings: SweepSettings,
     sweep: str,
     on_death: Callable[[str], None],
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Yield the outcomes of all jobs, in the order in which they end.
 
     When a worker process dies, joblib stops; the pending jobs go to new workers, except for one
     that was running at `max_kills` deaths: it is the likely cause, and counts as KILLED.
     on_death : called with a line about each death.
 
-    Raises WorkersDidNotStart if they keep dying before any job starts.
+    Raises WorkersDidNotStart if they keep dying before any job starts. However it ends early, also
+    when the caller closes it, it stops the workers and marks their runs KILLED.
     """
     pending = {job.name: (job, store) for job, store in tasks}
     kills: Counter[str] = Counter()
     failed_starts = 0
-    while pending:
-        calls = [delayed(_work)(job, store) for job, store in pending.values()]
-        try:
-            for outcome in _parallel(settings, return_as="generator_unordered")(calls):
-                del pending[outcome.job.name]
-                failed_starts = 0
-                yield outcome
-        except TerminatedWorkerError as error:
-            before, kills = kills, _kills(pending, sweep)
-            running = [name for name in pending if kills[name] > before[name]]
-            on_death(_describe_death(error, running))
-            failed_starts = 0 if running else failed_starts + 1
-            if failed_starts == MAX_FAILED_STARTS:
-                raise WorkersDidNotStart(
-                    f"workers died {MAX_FAILED_STARTS} times before starting any run"
-                ) from error
-            for name in [name for name in pending if kills[name] >= settings.max_kills]:
-                job, _ = pending.pop(name)
-                message = f"abandoned: its worker was killed {kills[name]} times"
-                yield Outcome(job, "KILLED", None, 0.0, failure=tracking.Failure("killed", message))
+    try:
+        while pending:
+            calls = [delayed(_work)(job, store) for job, store in pending.values()]
+            try:
+                for outcome in _parallel(settings, return_as="generator_unordered")(calls):
+                    del pending[outcome.job.name]
+                    failed_starts = 0
+                    yield outcome
+            except TerminatedWorkerError as error:
+                before, kills = kills, _kills(pending, sweep)
+                running = [name for name in pending if kills[name] > before[name]]
+                on_death(_describe_death(error, running))
+                failed_starts = 0 if running else failed_starts + 1
+                if failed_starts == MAX_FAILED_STARTS:
+                    message = f"workers died {failed_starts} times before starting any run"
+                    raise WorkersDidNotStart(message) from error
+                for name in [name for name in pending if kills[name] >= settings.max_kills]:
+                    yield _abandoned(pending.pop(name)[0], kills[name])
+    except BaseException:
+        _stop_workers(dict.fromkeys(store for _, store in tasks))
+        raise
+
+
+def _abandoned(job: Job, kills: int) -> Outcome:
+    failure = tracking.Failure("killed", f"abandoned: its worker was killed {kills} times")
+    return Outcome(job, "KILLED", None, 0.0, failure=failure)
 
 
 def _kills(pending: Mapping[str, Task], sweep: str) -> Counter[str]:
@@ -158,7 +165,7 @@ def _describe_death(error: TerminatedWorkerError, running: Sequence[str]) -> str
     return f"a worker died ({cause}), running: {', '.join(running) or 'none'}"
 
 
-def stop_workers(stores: Iterable["tracking.Store"]) -> None:
+def _stop_workers(stores: Iterable["tracking.Store"]) -> None:
     """End all workers at once and mark their runs KILLED; a broken store's next command does."""
     # Without reuse=True it would wait for workers that were started with other options.
     get_reusable_executor(reuse=True).shutdown(kill_workers=True)
