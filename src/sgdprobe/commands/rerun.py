@@ -30,7 +30,7 @@ from sgdprobe.run.job import Job, Outcome, identity, run_job
 from sgdprobe.sweep.pool import fan_out
 from sgdprobe.sweep.resume import Task
 
-MAX_SHOWN = 8  # causes printed
+MAX_SHOWN = 8  # causes
 ENDED = ("FINISHED", "FAILED")
 SAMPLE = nullable(number(int, least=1))
 
@@ -123,9 +123,8 @@ def rerun_sweep(word: str, sample: int | None, n_jobs: int, options: RerunOption
     chosen = random.SystemRandom().sample(ended, min(sample or len(ended), len(ended)))
     records = [tracking.read_files(store_runs.uri, run) for run in chosen]
     if options.at_commit:
-        size = [] if sample is None else ["--sample", str(sample)]
-        words = ["--sweep", sweep, *size, "--n-jobs", str(n_jobs)]
-        return _at_commit(records, words, options)
+        words = [] if sample is None else ["--sample", str(sample)]
+        return _at_commit(records, ["--sweep", sweep, *words, "--n-jobs", str(n_jobs)], options)
     label = f"rerun-{sweep}-{secrets.token_hex(2)}"
     tasks = _sweep_tasks(records, label, options)
     _print(f"rerunning {len(records)} of the {len(runs)} runs of sweep {sweep}")
@@ -146,8 +145,7 @@ def _sweep_tasks(
     for each, record in zip(settings, records, strict=True):
         _checked_data(each, record, options)
     _print_source_changes(records)
-    pairs = zip(records, settings, strict=True)
-    return [_task(record, each, options, sweep=label) for record, each in pairs]
+    return [_task(*pair, options, sweep=label) for pair in zip(records, settings, strict=True)]
 
 
 Compared = dict[str, tuple[Verdict, Outcome]]  # by the id of the recorded run
@@ -278,16 +276,16 @@ def _verdict_lines(verdict: Verdict) -> list[str]:
         return [f"IDENTICAL: all {verdict.compared} numbers and hashes, to the last bit"]
     lines = [f"{verdict.word}: first at {verdict.first}"]
     if verdict.word == "CLOSE":
-        bounds = f"{percent(LOSS_TOLERANCE)} of the loss, {percent(ACCURACY_TOLERANCE)} accuracy"
-        lines.append(f"  within {bounds}")
+        loss, accuracy = percent(LOSS_TOLERANCE), percent(ACCURACY_TOLERANCE)
+        lines.append(f"  within {loss} of the loss, {accuracy} accuracy")
     if verdict.largest:
         lines.append(f"  largest at {verdict.largest}")
     if not verdict.causes:
         return [*lines, "  no recorded difference explains it"]
     lines.append("  what can explain it, most likely first:")
     lines += [f"  {number}. {cause}" for number, cause in enumerate(verdict.causes[:MAX_SHOWN], 1)]
-    more = len(verdict.causes) - MAX_SHOWN
-    return lines + ([f"  and {more} more in provenance.json"] if more > 0 else [])
+    more = [f"  and {len(verdict.causes) - MAX_SHOWN} more in provenance.json"]
+    return lines + more * (len(verdict.causes) > MAX_SHOWN)
 
 
 def _table(records: Sequence["tracking.RunFiles"], verdicts: Compared) -> Table:
