@@ -1,4 +1,4 @@
-"""Initial weights: how widely each layer's weights are drawn. Biases start at zero."""
+"""Initial weights: the standard deviation of each layer's weights. Biases start at 0."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -40,10 +40,11 @@ INITIALIZERS: dict[str, Callable[[int, int], float]] = {
 def draw_params(
     rng: np.random.Generator, sizes: Sequence[int], *, scheme: str, scale: float, dtype: str
 ) -> dict[str, Array]:
-    """Weights W1, b1, W2, … for layers of the given sizes, (pixels, hidden …, classes).
+    """Draw {"W1": (fan_in, fan_out), "b1": (fan_out,), …} for layers of the given sizes.
 
-    W of shape (fan_in, fan_out) is drawn from N(0, (scale · std of the scheme)²). Drawn in
-    float64 and then rounded, so that float32 and float64 runs of one seed start alike.
+    sizes : (pixels, hidden …, classes). Each W is from N(0, (scale · std of the scheme)²), drawn
+    in float64 and then rounded, so that float32 and float64 runs of one seed start alike.
+    scheme : a name in INITIALIZERS. scale : 0 or more. dtype : "float32" or "float64".
     """
     params: dict[str, Array] = {}
     for k, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):

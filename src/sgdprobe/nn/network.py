@@ -1,8 +1,8 @@
 """A fully connected network: hidden layers with one activation, then softmax, then a loss.
 
-The weights of all layers lie one behind another in one flat array, `theta`, and so do their
-gradients, in `grad`. `params["W1"]`, `grads["b2"]`, … are views into the two, so that one line
-updates every layer, a check can walk over all weights, and each still has its name in the book.
+All weights are in one flat array, `theta`, layer after layer, and their gradients in
+another, `grad`. `params["W1"]`, `grads["b2"]`, … are views into the two: one line updates every
+layer, a check can go through all weights, and each still has its name from the book.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from sgdprobe.nn.layers import Activation, Affine, Layer, PixelAffine, SoftmaxWi
 
 
 def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-    """Name each parameter's stretch of a flat array, in the order of `shapes`."""
+    """Return the part of a flat array that belongs to each name, in the order of `shapes`."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
     pieces = np.split(flat, ends[:-1])
     return {
@@ -25,7 +25,7 @@ def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Arra
 
 
 def _aligned_zeros(like: Array) -> Array:
-    """Zeros that begin on a cache line, of 64 bytes: updating all weights takes a fifth less."""
+    """Return zeros that start on a cache line of 64 bytes: updates take a fifth less time."""
     spare = 64 // like.itemsize
     zeros = np.zeros(like.size + spare, like.dtype)
     start = -zeros.ctypes.data % 64 // like.itemsize
@@ -40,14 +40,13 @@ class Layers(NamedTuple):
 
 
 class Network:
-    """A network with given weights, that sees factor · x - offset.
+    """A network with given weights that sees factor · x - offset.
 
     params : {"W1": (pixels, units), "b1": (units,), …}, all of one float type; copied.
-    factor, offset : so x can be left as pixels, 0 … 255: to scale the weighted sums and the deltas
-    of the first layer, which are few, takes less time than to scale all of x.
+    activation : a name in ACTIVATIONS. softmax_over : in SOFTMAX_AXIS. loss : in LOSSES.
+    factor, offset : they let x stay pixels, 0 … 255; see `PixelAffine`.
 
-    Where it takes x : (n, pixels), the first columns may be missing if they are 0 for all n. The
-    first rows of W1 are not multiplied then; their gradient is 0.
+    x : (n, pixels) in the methods may lack first columns that are 0 for all n.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Network:
         self._layers: dict[int, Layers] = {}
 
     def layers(self, n: int) -> Layers:
-        """The layers for batches of n examples, with all that the last pass over n has written."""
+        """Return the layers for batches of n examples, with what the last pass over n has left."""
         if n not in self._layers:
             self._layers[n] = self._new_layers(n)
         return self._layers[n]
@@ -96,7 +95,7 @@ class Network:
         return Layers(layers, SoftmaxWithLoss(self.loss_function, self.softmax_over, like=a))
 
     def slopes(self, n: int) -> list[Array]:
-        """Each hidden layer's activation's derivative : (n, units), at the last pass over n."""
+        """Return each hidden layer's slope : (n, units), from the last gradient over n examples."""
         return [
             layer.slope for layer in self.layers(n).up_to_scores if isinstance(layer, Activation)
         ]
@@ -141,7 +140,9 @@ class Network:
         return loss
 
     def accuracy(self, x: Array, t: Labels) -> float:
-        """Share of the examples whose largest score is the true class, 0 … 1.
+        """Return the share of examples whose largest score is the true class, 0 … 1.
+
+        x : (n, pixels) float; t : (n,) integer labels.
 
         The largest score is the largest y too: both softmaxes keep the order within a row.
         """

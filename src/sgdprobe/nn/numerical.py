@@ -12,15 +12,16 @@ STEP = 1e-4  # the notes' h
 
 
 def numerical_diff(f: Callable[[Any], Any], x: Any, h: float = STEP) -> Any:
-    """The derivative of f at x; element by element where x is an array."""
+    """Return the derivative of f at x; element by element where x is an array."""
     return (f(x + h) - f(x - h)) / (2 * h)
 
 
 def numerical_gradient(f: Callable[[Array], Any], x: Array, h: float = STEP) -> Array:
-    """The partial derivatives of f by every element of x, in x's shape.
+    """Return the partial derivatives of f by every element of x, in x's shape.
 
-    x must be of a float type: it is changed one element at a time, and put back, also when f
-    raises. (In an integer array, as in `np.array([3, 4])`, adding h would change nothing.)
+    x must be of a float type, or TypeError is raised: it is changed one element at a time, and
+    restored, also when f raises. (In an integer array such as `np.array([3, 4])`, adding h would
+    change nothing.)
     """
     if not np.issubdtype(x.dtype, np.floating):
         raise TypeError(f"x must be an array of floats; got {x.dtype}")
@@ -41,9 +42,10 @@ def numerical_gradient(f: Callable[[Array], Any], x: Array, h: float = STEP) -> 
 def gradient_descent(
     f: Callable[[Array], Any], init_x: Array, lr: float = 0.01, step_num: int = 100
 ) -> tuple[Array, Array]:
-    """Walk down f from init_x: the end, and the path : (step_num + 1, *x.shape) with both ends.
+    """Return the end of step_num steps down f from init_x, and the path with both ends.
 
-    init_x stays as it is. (In the notes it is walked on itself, and so ends where x ends.)
+    The path is (step_num + 1, *x.shape). init_x is not changed. (In the notes it is, and so it
+    ends where x ends.)
     """
     x = init_x.copy()
     path = [x.copy()]
