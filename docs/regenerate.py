@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -126,7 +127,8 @@ def picture() -> bytes:
 
 # A block of commands with their outputs, and the commands in it.
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-MAX_LINES = 16  # of an output; of a longer one the middle is left out
+# Lines of an output; of a longer one the middle is left out.
+MAX_LINES, MAX_LINES_README = 16, 8
 
 
 def pages() -> list[Path]:
@@ -146,15 +148,15 @@ def write_outputs() -> None:
         left_out = (".venv", "mlruns", "mlflow.db*", "*_cache", "__pycache__")
         shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(*left_out))
         for page in pages():
-            text = page.read_text()
-            new = CONSOLE.sub(lambda match: f"```console\n{_answered(match[1], project)}```", text)
-            if new != text:
-                page.write_text(new)
+            limit = MAX_LINES_README if page.parent == ROOT else MAX_LINES
+            page.write_text(
+                CONSOLE.sub(partial(_answered, project=project, limit=limit), page.read_text())
+            )
 
 
-def _answered(block: str, project: Path) -> str:
+def _answered(block: re.Match[str], project: Path, limit: int) -> str:
     lines = []
-    for command in commands(block):
+    for command in commands(block[1]):
         words = command.replace("python ", f"{sys.executable} ", 1)
         answer = subprocess.run(  # noqa: S602
             words,
@@ -166,11 +168,11 @@ def _answered(block: str, project: Path) -> str:
             env=os.environ | {"PYTHONPATH": str(project / "src"), "COLUMNS": "100"},
         )
         said = answer.stdout.replace(str(project), "~/sgdprobe").rstrip().splitlines()
-        if len(said) > MAX_LINES:
-            said = [*said[: MAX_LINES // 2], "…", *said[-MAX_LINES // 2 :]]
+        if len(said) > limit:
+            said = [*said[: limit // 2], "…", *said[-limit // 2 :]]
         lines += [f"$ {command}", *(line.rstrip() for line in said)]
         print(f"{command}: exit code {answer.returncode}", file=sys.stderr, flush=True)
-    return "\n".join(lines) + "\n"
+    return "\n".join(["```console", *lines, "```"])
 
 
 def main(words: list[str]) -> int:
