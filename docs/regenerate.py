@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,8 +128,7 @@ def picture() -> bytes:
 
 # A block of commands with their outputs, and the commands in it.
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Lines of an output; of a longer one the middle is left out.
-MAX_LINES, MAX_LINES_README = 16, 8
+SHOWN = 3  # lines at each end of a longer series of lines that are alike, such as epochs
 
 
 def pages() -> list[Path]:
@@ -148,13 +148,10 @@ def write_outputs() -> None:
         left_out = (".venv", "mlruns", "mlflow.db*", "*_cache", "__pycache__")
         shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(*left_out))
         for page in pages():
-            limit = MAX_LINES_README if page.parent == ROOT else MAX_LINES
-            page.write_text(
-                CONSOLE.sub(partial(_answered, project=project, limit=limit), page.read_text())
-            )
+            page.write_text(CONSOLE.sub(partial(_answered, project=project), page.read_text()))
 
 
-def _answered(block: re.Match[str], project: Path, limit: int) -> str:
+def _answered(block: re.Match[str], project: Path) -> str:
     lines = []
     for command in commands(block[1]):
         words = command.replace("python ", f"{sys.executable} ", 1)
@@ -168,11 +165,19 @@ def _answered(block: re.Match[str], project: Path, limit: int) -> str:
             env=os.environ | {"PYTHONPATH": str(project / "src"), "COLUMNS": "100"},
         )
         said = answer.stdout.replace(str(project), "~/sgdprobe").rstrip().splitlines()
-        if len(said) > limit:
-            said = [*said[: limit // 2], "…", *said[-limit // 2 :]]
-        lines += [f"$ {command}", *(line.rstrip() for line in said)]
+        lines += [f"$ {command}", *shortened([line.rstrip() for line in said])]
         print(f"{command}: exit code {answer.returncode}", file=sys.stderr, flush=True)
     return "\n".join(["```console", *lines, "```"])
+
+
+def shortened(lines: list[str]) -> list[str]:
+    """Leave out the middle of each long series of lines that begin alike."""
+    result = []
+    for _, group in groupby(lines, lambda line: re.sub(r"\d+", "0", line)[:6]):
+        alike = list(group)
+        is_long = len(alike) > 2 * SHOWN + 1
+        result += [*alike[:SHOWN], "…", *alike[-SHOWN:]] if is_long else alike
+    return result
 
 
 def main(words: list[str]) -> int:
