@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
@@ -207,8 +208,8 @@ def test_a_database_and_a_server_give_the_same_results(
         run_id: row["diverged"] == "1" for run_id, row in rows.items()
     }
     for runs in (SqlReader(store), RunReader(store)):
-        assert {run.tags["key"]: run for run in runs.with_tag("key", keys)} == results
-        assert {run.tags["key"]: run for run in runs.with_tag("key", keys * 9)} == results
+        found = runs.with_tag("key", keys)
+        assert {run.tags["key"]: replace(run, params={}) for run in found} == results
     names = ["test_accuracy", "symptom/"]
     found = list(results.values())
     by_sql, by_client = (

@@ -135,7 +135,7 @@ def recorded_results(uri: str | None, keys: Collection[str]) -> dict[str, Record
     Raises StoreError.
     """
     try:
-        found = connect(uri).with_tag("key", keys)
+        found = connect(uri).with_tag("key", keys, details=("tags", "metrics"))
     except MissingStore:
         return {}
     return {run.tags["key"]: run for run in reversed(found) if run.has_result}
@@ -153,7 +153,7 @@ def finished_runs(store: Store, tag: str, values: Collection[str]) -> dict[str, 
 
 def median_seconds(store: Store, workload: str) -> float | None:
     """Return the median time of finished runs of this workload; None without such runs."""
-    found = reader(store.uri).with_tag("size", [workload], details=False)
+    found = reader(store.uri).with_tag("size", [workload], details=())
     seconds = [
         run.seconds
         for run in found

@@ -25,6 +25,7 @@ Series = Mapping[str, Mapping[str, Sequence[float]]]  # by run id and metric
 CHUNK = 500  # values in one question; databases limit how long one may be
 FEW = 50  # tags that are asked for one by one: MLflow's search knows no IN for tags
 PAGE = 1000
+DETAILS = ("params", "tags", "metrics")
 
 
 def connect(uri: str | None) -> "RunReader":
@@ -54,11 +55,11 @@ class RunReader:
         return self._search(*(f"attributes.run_id IN ({some})" for some in lists))
 
     def with_tag(
-        self, tag: str, values: Collection[str], *, details: bool = True
+        self, tag: str, values: Collection[str], details: Collection[str] = DETAILS
     ) -> list[RecordedRun]:
         """Return the runs that have one of these values of a tag.
 
-        details : False if params, other tags and metrics may be left out, which is faster.
+        details : those that the caller needs; reading the others takes time.
         """
         if len(values) <= FEW:
             return self._search(*(f"tags.{tag} = {_quoted(value)}" for value in set(values)))
@@ -182,18 +183,13 @@ class SqlReader(RunReader):
     """The same questions to a database, in few queries however many runs there are."""
 
     def with_ids(self, run_ids: Collection[str]) -> list[RecordedRun]:
-        heads = self._among(HEADS, RUNS.c.run_uuid, run_ids)
-        params, tags, metrics = (self._by_run(values, run_ids) for values in (PARAMS, TAGS, LATEST))
-        return self._joined(heads, params, tags, metrics)
+        return self._read(run_ids, DETAILS)
 
     def with_tag(
-        self, tag: str, values: Collection[str], *, details: bool = True
+        self, tag: str, values: Collection[str], details: Collection[str] = DETAILS
     ) -> list[RecordedRun]:
-        tagged = select(TAGS.c.run_uuid, TAGS.c.value).where(TAGS.c.key == tag)
-        tags = {i: {tag: value} for i, value in self._among(tagged, TAGS.c.value, values)}
-        if details:
-            return self.with_ids(tags)
-        return self._joined(self._among(HEADS, RUNS.c.run_uuid, tags), {}, tags, {})
+        tagged = select(TAGS.c.run_uuid).where(TAGS.c.key == tag)
+        return self._read([i for (i,) in self._among(tagged, TAGS.c.value, values)], details)
 
     def in_experiment(self, experiment: str) -> list[RecordedRun]:
         heads = self._rows(HEADS.where(EXPERIMENTS.c.name == experiment))
@@ -213,15 +209,16 @@ class SqlReader(RunReader):
             found[run_id][key].append(value)
         return found
 
-    def _joined(self, heads: Iterable[Any], *details: Mapping[str, Any]) -> list[RecordedRun]:
-        """Return runs from their rows and, by id, their params, tags and metrics."""
+    def _read(self, run_ids: Collection[str], details: Collection[str]) -> list[RecordedRun]:
+        tables = zip(DETAILS, (PARAMS, TAGS, LATEST), strict=True)
+        found = [self._by_run(rows, run_ids if name in details else ()) for name, rows in tables]
         return _oldest_first(
             RecordedRun(
                 head.run_uuid, head.status, head.name, head.experiment,
                 run_url(self.uri, str(head.experiment_id), head.run_uuid), head.artifact_uri,
-                head.start_time, head.end_time, *(of.get(head.run_uuid, {}) for of in details),
+                head.start_time, head.end_time, *(by_run[head.run_uuid] for by_run in found),
             )
-            for head in heads
+            for head in self._among(HEADS, RUNS.c.run_uuid, run_ids)
         )  # fmt: skip
 
     def _by_run(self, values: TableClause, ids: Collection[str]) -> Mapping[str, dict[str, Any]]:
