@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from support import (
     runs_in,
     small_project,
 )
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -35,25 +37,31 @@ SLOW_FIXTURES = {"new_store", "recorded", "run_commands", "start", "train"}
 INTERPRETER_VARIABLES = ("PYTHON", "OPENBLAS", "NPY")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests; keep those together that share what their module has made.
-
-    What takes longest comes first, so that pytest-xdist's workers end at about the same time.
-    """
+    """Mark the slow tests, and put them first, so that all workers end at about the same time."""
     for item in items:
         assert isinstance(item, pytest.Function)
         if SLOW_FIXTURES.intersection(item.fixturenames):
             item.add_marker("slow")
-        if item.get_closest_marker("xdist_group") is None and shares_a_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
-    items.sort(key=lambda item: [not item.get_closest_marker(m) for m in ("slow", "xdist_group")])
+    items.sort(key=lambda item: (not item.get_closest_marker("slow"), not shares(str(item.path))))
 
 
-def shares_a_fixture(item: pytest.Function) -> bool:
-    """Whether a test uses a fixture that its module makes once."""
-    definitions = item._fixtureinfo.name2fixturedefs.values()
-    return any(chain[-1].scope == "module" for chain in definitions)
+@cache
+def shares(file: str) -> bool:
+    """Whether tests of a file share what a fixture has made once for all of them."""
+    return 'scope="module"' in Path(file).read_text()
+
+
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Send the tests of a file to one of pytest-xdist's workers if they share a fixture."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, *_ = nodeid.split("::")
+        return file if shares(str(self.config.rootpath / file)) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    return Scheduler(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -114,7 +114,7 @@ class Process(ABC):
 
     def wait(self, timeout: float = TIMEOUT_S) -> int:
         """The exit code, once it has ended."""
-        wait_until(lambda: self.poll() is not None, f"the end of {self}", timeout)
+        wait_until(lambda: self.poll() is not None, f"the end of {self}", timeout, every=0.02)
         code = self.poll()
         assert code is not None
         return code
@@ -125,9 +125,9 @@ class Process(ABC):
 
     def wait_for(self, text: str) -> None:
         """Wait until it has written this to stdout."""
-        self.wait_until(lambda: text in self.stdout, f"{text!r} in its output")
+        self.wait_until(lambda: text in self.stdout, f"{text!r} in its output", every=0.02)
 
-    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, every: float = 0.1) -> None:
         """Wait for something that it does; an error if it ends before."""
 
         def holds() -> bool:
@@ -136,7 +136,7 @@ class Process(ABC):
             assert found or alive, f"ended before {what}: {self.answer()}"
             return found
 
-        wait_until(holds, what)
+        wait_until(holds, what, every=every)
 
     def send(self, number: int) -> None:
         os.kill(self.pid, number)
@@ -261,11 +261,14 @@ def restore_sigint() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout: float = TIMEOUT_S) -> None:
+def wait_until(
+    condition: Callable[[], bool], what: str, timeout: float = TIMEOUT_S, every: float = 0.1
+) -> None:
+    """Ask every so many seconds; to ask a store takes a hundredth of one."""
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, f"waited {timeout:.0f} s for {what}"
-        time.sleep(0.03)
+        time.sleep(every)
 
 
 # --- Stores.

@@ -2,11 +2,13 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -17,6 +19,7 @@ SCRIPTS = Path(__file__).parent / "benchmarks"
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what five benchmarks wrote, and the picture of it."""
     folder = tmp_path_factory.mktemp("speed")
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     for words in (
         ("bench.py", "--quick", "--only", "ours", "--only", "ours_all"),
         ("update.py", "--quick"),
@@ -26,7 +29,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("figure.py",),
     ):
         command = [sys.executable, str(SCRIPTS / words[0]), *words[1:], "--out", str(folder)]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        )
         assert done.returncode == 0, f"{words[0]}\n{done.stdout}\n{done.stderr}"
         assert "Warning" not in done.stderr, f"{words[0]}\n{done.stderr}"
     return folder

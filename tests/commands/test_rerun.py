@@ -369,7 +369,7 @@ def test_an_interrupted_rerun_of_recorded_source_leaves_nothing(
     process = start(*words, script="src/rerun.py")
     worktrees = Path(environment["TMPDIR"])
     process.wait_until(
-        lambda: any(worktrees.glob("sgdprobe-*/worktree/src/rerun.py")), "its worktree is there"
+        lambda: any(worktrees.glob("sgdprobe-*/worktree/src/rerun.py")), "its worktree", every=0.01
     )
     process.send(signal.SIGINT)
     assert process.wait() == 128 + signal.SIGINT
