@@ -74,7 +74,6 @@ class SGD(Optimizer):
     """theta -= learning_rate * grad."""
 
     def update(self, theta: Array, grad: Array) -> None:
-        """One update, as in the class's first line."""
         grad *= self.learning_rate
         theta -= grad
 
@@ -90,7 +89,6 @@ class Momentum(Optimizer):
     momentum: float = 0.9
 
     def update(self, theta: Array, grad: Array) -> None:
-        """One update, as in the class's first line."""
         v = self.kept("v", theta)
         v *= self.momentum
         grad *= self.learning_rate
@@ -102,7 +100,6 @@ class AdaGrad(Optimizer):
     """h += grad * grad; theta -= learning_rate * grad / (sqrt(h) + 1e-7); Duchi et al. 2011."""
 
     def update(self, theta: Array, grad: Array) -> None:
-        """One update, as in the class's first line."""
         h, buffer = self.kept("h", theta), self.buffer(theta)
         h += np.multiply(grad, grad, out=buffer)
         np.sqrt(h, out=buffer)
@@ -129,7 +126,6 @@ class Adam(Optimizer):
     beta2: float = 0.999
 
     def update(self, theta: Array, grad: Array) -> None:
-        """One update, as in the class's docstring, line by line."""
         m, v, count = self.kept("m", theta), self.kept("v", theta), self.kept("t", np.zeros(1))
         buffer = self.buffer(theta)
         count += 1
