@@ -1,4 +1,4 @@
-"""Record what the rebuild must not change, and check a checkout against the record.
+"""Record what no new version may change, and check a checkout against the record.
 
     python tests/frozen/frozen.py record|check [--project DIR] [--python PY] [GROUP ...]
 
@@ -218,7 +218,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "last --uri nowhere://x": "nowhere://x",
     },
 }
-# The rebuild makes these one line; the recorded code prints argparse's usage, too.
+# These are one line now; version 0.1.0 prints argparse's usage, too.
 WANTED_LINES = 1
 
 TINY = "bits=avx2 data.root={digits} tracking.uri={uri} sweep.backend=sequential"

@@ -1,4 +1,4 @@
-"""Numbers, refusals and tables are those that were recorded before the rebuild.
+"""Numbers, refusals and tables are those of the record that was made by version 0.1.0.
 
 Each group has a sandbox of its own, so that groups may run in different processes.
 """

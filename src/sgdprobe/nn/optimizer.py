@@ -10,6 +10,7 @@ from there the book's is 1e-7 / sqrt(1 - beta2^t), at first 3e-6: small gradient
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +25,7 @@ NOT_DENORMAL = 1e-30
 
 
 @dataclass(eq=False)
-class Optimizer:
+class Optimizer(ABC):
     """Settings of an optimizer, and the arrays it keeps from update to update.
 
     learning_rate : above 0. weight_decay : 0 or more, L2: before each update the gradient of each
@@ -45,12 +46,12 @@ class Optimizer:
             self._decay(network)
         self.update(network.theta, network.grad)
 
+    @abstractmethod
     def update(self, theta: Array, grad: Array) -> None:
         """Change theta : (weights,) in place, by grad : (weights,) and what is kept."""
-        raise NotImplementedError
 
     def _decay(self, network: Network) -> None:
-        """Grad += weight_decay * W."""
+        """Add weight_decay * W to the gradient of each W."""
         buffer = self.buffer(network.theta)
         for name, W in network.params.items():
             if name.startswith("W"):

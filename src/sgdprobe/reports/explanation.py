@@ -95,7 +95,7 @@ class StudySummary:
 
     @property
     def claim_holds(self) -> bool:
-        """Whether the baseline reproduces its claim, or has none."""
+        """True if the baseline reproduces its claim, or has none."""
         claim = self.results.spec.claim
         return claim is None or claim.holds(self.own.y[self.design.baseline])
 

@@ -60,12 +60,12 @@ class SweepTable:
 
     @property
     def has_heat_map(self) -> bool:
-        """Whether initial weights and learning rate vary, and no other setting but the layers."""
+        """True if initial weights and learning rate vary, and besides them at most the layers."""
         return {ROW, COLUMN} <= set(self.axes) <= {ROW, COLUMN, PANEL}
 
     @property
     def has_saturation(self) -> bool:
-        """Whether runs beside a heat map have a saturated layer."""
+        """True if runs beside a heat map have a saturated layer."""
         return self.has_heat_map and any(SATURATED in run.metrics for run in self.runs)
 
     @cached_property

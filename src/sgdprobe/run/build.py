@@ -49,7 +49,7 @@ def splits(settings: Settings, data: Dataset) -> Splits:
 
 
 def factor_and_offset(settings: Settings, data: Dataset) -> tuple[float, float]:
-    """What pixels of 0 … 255 become for the network: factor · pixel - offset."""
+    """Return factor and offset: the network sees factor · pixel - offset, pixels 0 … 255."""
     if settings.data.scale == "unit":
         return 1 / 255, 0.0
     if settings.data.scale == "standard":

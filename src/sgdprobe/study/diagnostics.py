@@ -1,4 +1,4 @@
-"""How a run began and how it ended, read from the tags that it recorded."""
+"""First loss and classes never predicted, read from the tags that a run recorded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

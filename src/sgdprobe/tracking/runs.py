@@ -86,12 +86,12 @@ class RecordedRun:
 
     @property
     def diverged(self) -> bool:
-        """Whether the run failed because its loss or weights became NaN or infinite."""
+        """True if the run failed because its loss or weights became NaN or infinite."""
         return self.failure is not None and self.failure.reason == "diverged"
 
     @property
     def has_result(self) -> bool:
-        """Whether the run finished or diverged, which is a result, too."""
+        """True if the run finished or diverged: both are results."""
         return self.status == "FINISHED" or self.diverged
 
     @property
@@ -101,5 +101,5 @@ class RecordedRun:
 
     @property
     def seconds(self) -> float:
-        """How long the run took; 0 if it has not ended."""
+        """Duration of the run; 0 if it has not ended."""
         return ((self.end_time or self.start_time) - self.start_time) / 1000
