@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BENCH_PY ?= $(PY)
 BENCH_OUT ?= experiments/speed
-PARALLEL := --numprocesses=auto --no-loadscope-reorder
+PARALLEL := --numprocesses=logical --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help sweep test test-fast stress ui lint bench lock docs clean

@@ -189,7 +189,11 @@ def test_a_server_that_is_killed_in_the_middle_and_comes_back(
         ]
 
     words = ("-m", "book", "seed=7,8,9", "sweep.n_jobs=2")
-    process = start(*words, "training.iterations=1000000", MLFLOW_TRACKING_URI=server.uri)
+    process = start(
+        *(*words, "training.iterations=1000000"),
+        MLFLOW_TRACKING_URI=server.uri,
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES="1",  # the default of 3 waits longer for each request
+    )
     process.wait_until(
         lambda: sum(bool(run.data.metrics) for run in long_runs()) == 2, "an epoch of two runs"
     )
