@@ -3,9 +3,7 @@
 python src/explain.py notes book --fix dtype=float32
 """
 
-import sys
-
-from sgdprobe.commands.cli import run_command
+from sgdprobe.commands import start
 
 if __name__ == "__main__":
-    sys.exit(run_command("explain", sys.argv[1:]))
+    start("explain")

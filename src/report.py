@@ -3,9 +3,7 @@
 python src/report.py
 """
 
-import sys
-
-from sgdprobe.commands.cli import run_command
+from sgdprobe.commands import start
 
 if __name__ == "__main__":
-    sys.exit(run_command("report", sys.argv[1:]))
+    start("report")

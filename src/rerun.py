@@ -4,9 +4,7 @@ python src/rerun.py RUN_ID
 python src/rerun.py --sweep SWEEP --sample 5
 """
 
-import sys
-
-from sgdprobe.commands.cli import run_command
+from sgdprobe.commands import start
 
 if __name__ == "__main__":
-    sys.exit(run_command("rerun", sys.argv[1:]))
+    start("rerun")

@@ -4,9 +4,7 @@ python src/train.py notes
 python src/train.py -m sweep
 """
 
-import sys
-
-from sgdprobe.commands.cli import run_command
+from sgdprobe.commands import start
 
 if __name__ == "__main__":
-    sys.exit(run_command("train", sys.argv[1:]))
+    start("train")

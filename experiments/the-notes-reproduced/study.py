@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "src"))
 
 from sgdprobe import tracking  # noqa: E402
-from sgdprobe.commands.cli import Parser, exit_on_user_error, interruptible  # noqa: E402
+from sgdprobe.commands.cli import Parser, run_main  # noqa: E402
 from sgdprobe.commands.sweep import run_sweep  # noqa: E402
 from sgdprobe.config.compose import open_composer  # noqa: E402
 from sgdprobe.reports.plotting import BLACK, BLUE, ORANGE, despine  # noqa: E402
@@ -265,5 +265,4 @@ def main(words: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    with exit_on_user_error(), interruptible():
-        main(sys.argv[1:])
+    sys.exit(run_main(lambda: main, sys.argv[1:]))

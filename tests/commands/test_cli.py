@@ -3,7 +3,8 @@
 import inspect
 import re
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from subprocess import CompletedProcess
 
 import pytest
@@ -11,8 +12,9 @@ import yaml
 from hydra._internal.utils import _run_hydra, get_args_parser
 from support import Process
 
+from sgdprobe import __version__
 from sgdprobe.commands import cli as commandline
-from sgdprobe.commands.cli import exit_on_user_error, run_command
+from sgdprobe.commands.cli import Main, run_command, run_main
 from sgdprobe.config.arguments import ACTIONS, complete, hydra_arguments, recipes
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import SettingsError, UserError
@@ -126,18 +128,50 @@ def test_complete(line: str, answers: list[str], rewritten: str) -> None:
     assert environment["COMP_LINE"] == rewritten
 
 
-def test_a_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end, exit_on_user_error():
-        raise UserError("several\n  lines")
-    assert end.value.code == 2
-    assert capsys.readouterr() == ("", "several lines\n")
+def raising(error: BaseException) -> Callable[[], Main]:
+    """A main function that raises an error, for `run_main` to load."""
+
+    def main(_: Sequence[str]) -> int:
+        raise error
+
+    return lambda: main
 
 
-def test_ctrl_c_is_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end, commandline.interruptible():
-        raise KeyboardInterrupt
-    assert end.value.code == 130
-    assert capsys.readouterr().err.count("\n") == 1
+@pytest.mark.parametrize(
+    ("error", "code", "err"),
+    [
+        (UserError("several\n  lines"), 2, "several lines\n"),
+        (KeyboardInterrupt(), 130, "interrupted; the results recorded so far are kept\n"),
+        (SystemExit(1), 1, ""),
+        (SystemExit(), 0, ""),
+    ],
+    ids=repr,
+)
+def test_exit_code_and_message(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, err: str
+) -> None:
+    assert run_main(raising(error), []) == code
+    assert capsys.readouterr() == ("", err)
+
+
+def test_a_library_that_is_missing_is_one_line_with_the_cure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(_: str) -> None:
+        raise ModuleNotFoundError("No module named 'numpy'", name="numpy")
+
+    monkeypatch.setattr(commandline, "import_module", missing)
+    assert run_command("train", []) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"numpy is not installed for {sys.executable}: type `make sweep` first")
+    assert "activate" in err
+
+
+@pytest.mark.parametrize("name", ["train", "explain", "rerun", "report"])
+def test_version_is_ours(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert run_command(name, ["--version"]) == 0
+    assert capsys.readouterr() == (f"sgdprobe {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -157,24 +191,25 @@ def test_ctrl_c_is_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_mistyped_option_is_one_line(
     capsys: pytest.CaptureFixture[str], command: str, typed: str, message: str
 ) -> None:
-    with pytest.raises(SystemExit) as end:
-        run_command(command, typed.split())
+    code = run_command(command, typed.split())
     out, err = capsys.readouterr()
-    assert (end.value.code, out, err.count("\n")) == (2, "", 1)
+    assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(message)
     assert err.endswith("--help lists the options\n" if command != "train" else "lists them\n")
 
 
 def test_a_mistake_in_the_program_is_no_refusal() -> None:
-    with pytest.raises(ZeroDivisionError), exit_on_user_error():
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        run_main(raising(ZeroDivisionError()), [])
 
 
 def test_sigterm_unwinds_and_is_put_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as end, commandline.interruptible():
+
+    def main(_: Sequence[str]) -> None:
         signal.raise_signal(signal.SIGTERM)
-    assert end.value.code == 128 + signal.SIGTERM
+
+    assert run_main(lambda: main, []) == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
 
 

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
-from joblib import effective_n_jobs
 from rich.console import Console
 
 from sgdprobe import tracking
@@ -20,7 +19,7 @@ from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data
 from sgdprobe.run.job import Outcome, identity
 from sgdprobe.sweep.plan import Plan
-from sgdprobe.sweep.pool import fan_out, start_workers
+from sgdprobe.sweep.pool import fan_out, process_count, starting_workers
 from sgdprobe.sweep.resume import Task, expected_seconds, finished_outcomes, stale_runs
 
 Recipes = Mapping[str, Settings]
@@ -39,16 +38,18 @@ def run_sweep(plan: Plan, load_recipes: Callable[[], Recipes] | None) -> int:
         console.print(f"{plan.duplicates} duplicates merged")
     if settings.sweep.dry_run:
         return print_plan(plan, console)
-    starting = start_workers(settings, len(plan.jobs))
-    stores = {
-        name: tracking.open_experiment(settings.tracking.uri, name) for name in _experiments(plan)
-    }
-    tasks = _tasks(plan, stores)
-    done = finished_outcomes(tasks) if settings.sweep.resume else {}
-    pending = [task for task in tasks if task[0].name not in done]
-    if settings.sweep.resume:
-        print_stale(pending, console)
-    starting.join()
+    with starting_workers(settings, len(plan.jobs)) as starting:
+        stores = {
+            name: tracking.open_experiment(settings.tracking.uri, name)
+            for name in _experiments(plan)
+        }
+        tasks = _tasks(plan, stores)
+        done = finished_outcomes(tasks) if settings.sweep.resume else {}
+        pending = [task for task in tasks if task[0].name not in done]
+        if settings.sweep.resume:
+            print_stale(pending, console)
+        if starting.is_alive():
+            starting.join()
     started = time.perf_counter()
     with (
         ThreadPoolExecutor(1) as executor,
@@ -128,7 +129,7 @@ def print_plan(plan: Plan, console: Console) -> int:
         print_stale(pending, console)
     count = len(plan.jobs) - len(done)
     seconds = expected_seconds(pending) if len(pending) == count else None
-    processes = min(effective_n_jobs(settings.sweep.n_jobs), max(1, count))
+    processes = min(process_count(settings.sweep, count), max(1, count))
     time_left = (
         "no past runs of this size to tell the time from"
         if seconds is None

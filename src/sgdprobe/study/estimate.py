@@ -3,14 +3,13 @@
 import time
 from dataclasses import replace
 
-from joblib import effective_n_jobs
-
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import DivergedError
 from sgdprobe.provenance.environment import Environment
 from sgdprobe.run.build import load_data, updates_and_epochs
 from sgdprobe.run.job import TrainingSetup
 from sgdprobe.study.design import Factorial
+from sgdprobe.sweep.pool import process_count
 
 UPDATES = 50  # to time
 RECORDING_S = 0.3  # of a run beside its training
@@ -36,6 +35,5 @@ def seconds_of_run(settings: Settings) -> float:
 def seconds_of_study(factorial: Factorial, runs: int) -> float:
     """Estimate the time of so many runs of a study in all processes."""
     seconds = [seconds_of_run(factorial.settings(cell, 0)) for cell in factorial.corners]
-    sweep = factorial.base.sweep
-    processes = min(effective_n_jobs(sweep.n_jobs), runs) if sweep.backend == "loky" else 1
+    processes = min(process_count(factorial.base.sweep, runs), runs)
     return sum(seconds) / len(seconds) * runs / processes

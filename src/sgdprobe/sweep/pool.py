@@ -1,12 +1,15 @@
 """joblib's worker processes: started early, replaced when killed, ended with their parent."""
 
+import multiprocessing.resource_tracker
 import os
 import re
+import signal
 import threading
 import time
+import warnings
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs
@@ -16,7 +19,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from sgdprobe import tracking
 from sgdprobe.config.settings import Settings, SweepSettings
-from sgdprobe.errors import StoreError, WorkersDidNotStart
+from sgdprobe.errors import SettingsError, StoreError, WorkersDidNotStart
 from sgdprobe.run.build import load_data
 from sgdprobe.run.job import Job, Outcome, run_job
 from sgdprobe.sweep.resume import Task, finished_outcomes
@@ -25,38 +28,91 @@ from sgdprobe.sweep.resume import Task, finished_outcomes
 MAX_FAILED_STARTS = 5
 SIGNALS = re.compile(r"exit codes of the workers are \{(.+)\}")
 
+# joblib says so after Ctrl-C; its helper process then deletes the folder.
+warnings.filterwarnings("ignore", "Failed to delete temporary folder", module="joblib")
 
-def start_workers(settings: Settings, jobs: int) -> threading.Thread:
+
+def process_count(settings: SweepSettings, runs: int) -> int:
+    """Return the number of processes for so many runs: never more than there are runs.
+
+    But two for one run, where more than one is allowed: joblib takes one as this very process,
+    which a run must not be able to kill. Raises SettingsError.
+    """
+    if settings.backend == "sequential":
+        return 1
+    try:
+        return int(min(effective_n_jobs(settings.n_jobs), max(2, runs)))
+    except ValueError:  # joblib reads the variable whenever it counts processors
+        given = os.environ.get("LOKY_MAX_CPU_COUNT", "")
+        message = f"LOKY_MAX_CPU_COUNT must be an integer of at least 1; got {given!r}"
+        raise SettingsError(message) from None
+
+
+@contextmanager
+def starting_workers(settings: Settings, jobs: int) -> Iterator[threading.Thread]:
     """Start joblib's processes, so that they import and load while this one opens the store.
 
     As many as have a processor of their own beside this one are ready when the thread has ended.
-    The others would only keep them waiting; they get ready while the first ones train.
+    The others would only keep them waiting; they get ready while the first ones train. If the
+    block fails, none stays. Raises SettingsError.
     """
-    if settings.sweep.backend == "loky":
-        # joblib's helper process: started by the thread, while this one imports MLflow, it was
-        # dead at its first use, in about one sweep of a thousand.
-        with suppress(OSError):
-            resource_tracker.ensure_running()
-    thread = threading.Thread(target=_warm_up, args=(settings, jobs), daemon=True)
-    thread.start()
-    return thread
+    processes = process_count(settings.sweep, jobs)
+    thread = threading.Thread(target=_warm_up, args=(settings, processes), daemon=True)
+    if processes > 1:
+        _start_trackers()
+        thread.start()
+    try:
+        yield thread
+    except BaseException:
+        if processes > 1:
+            _stop_workers()
+        raise
 
 
-def _warm_up(settings: Settings, jobs: int) -> None:
-    if settings.sweep.backend == "loky":
-        processes = min(effective_n_jobs(settings.sweep.n_jobs), jobs, max(1, cpu_count() - 1))
-        calls = [delayed(_warm_up_worker)(settings)] * processes
-        # A worker that can't start now starts, or fails, when there is work for it.
-        with suppress(OSError, TerminatedWorkerError):
-            _parallel(settings.sweep)(calls)
+def _start_trackers() -> None:
+    """Start joblib's helper process and Python's, without their tracebacks after Ctrl-C.
+
+    Started by the thread, while this process imports MLflow, one was dead at its first use, in
+    about one sweep of a thousand. Python's, when it starts, unblocks Ctrl-C in its thread.
+    """
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        for tracker in (resource_tracker, multiprocessing.resource_tracker):
+            with suppress(OSError):
+                tracker.ensure_running()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
-def _parallel(settings: SweepSettings, **options: Any) -> Parallel:
+def _warm_up(settings: Settings, processes: int) -> None:
+    calls = [delayed(_warm_up_worker)(settings)] * min(processes, max(1, cpu_count() - 1))
+    # A worker that can't start now starts, or fails, when there is work for it.
+    with suppress(Exception), _out_of_reach_of_ctrl_c():
+        _parallel(settings.sweep, processes)(calls)
+
+
+@contextmanager
+def _out_of_reach_of_ctrl_c() -> Iterator[None]:
+    """Give the processes that are started here a signal mask without Ctrl-C.
+
+    A terminal sends it to all of them, and each would print a traceback; this one ends them.
+    """
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+def _parallel(settings: SweepSettings, processes: int, **options: Any) -> Parallel:
     """Return joblib's pool: the same processes each time, and each ends with this one."""
     if settings.backend == "loky":
         options |= {"initializer": _exit_with_parent, "initargs": (os.getpid(),)}
     return Parallel(
-        n_jobs=settings.n_jobs,
+        n_jobs=processes,
         backend=settings.backend,
         batch_size=1,  # joblib would bundle short runs, and report and lose them together
         **options,
@@ -108,17 +164,19 @@ def fan_out(
     that was running at `max_kills` deaths: it is the likely cause, and counts as KILLED.
     on_death : called with a line about each death.
 
-    Raises WorkersDidNotStart if they keep dying before any job starts. However it ends early, also
-    when the caller closes it, it stops the workers and marks their runs KILLED.
+    Raises WorkersDidNotStart if none can start, or if they keep dying before any job starts.
+    However it ends early, also when the caller closes it, it stops the workers and marks their
+    runs KILLED.
     """
     pending = {job.name: (job, store) for job, store in tasks}
     kills: Counter[str] = Counter()
     failed_starts = 0
+    processes = process_count(settings, len(pending))
     try:
         while pending:
             calls = [delayed(_work)(job, store) for job, store in pending.values()]
             try:
-                for outcome in _parallel(settings, return_as="generator_unordered")(calls):
+                for outcome in _dispatch(calls, settings, processes):
                     del pending[outcome.job.name]
                     failed_starts = 0
                     yield outcome
@@ -133,8 +191,25 @@ def fan_out(
                 for name in [name for name in pending if kills[name] >= settings.max_kills]:
                     yield _abandoned(pending.pop(name)[0], kills[name])
     except BaseException:
-        _stop_workers(dict.fromkeys(store for _, store in tasks))
+        _stop_workers()
+        for store in dict.fromkeys(store for _, store in tasks):
+            with suppress(StoreError):  # a broken store's next command does it
+                tracking.mark_dead_runs_killed(store)
         raise
+
+
+def _dispatch(calls: Sequence[Any], settings: SweepSettings, processes: int) -> Iterator[Outcome]:
+    """Return the outcomes of joblib's calls, as they end. Raises WorkersDidNotStart."""
+    pool = _parallel(settings, processes, return_as="generator_unordered")
+    if processes > 1:
+        _start_trackers()
+    try:
+        with _out_of_reach_of_ctrl_c():
+            outcomes: Iterator[Outcome] = pool(calls)
+    except OSError as error:  # such as a /dev/shm without space
+        message = f"worker processes cannot start: {error}; sweep=sequential needs none"
+        raise WorkersDidNotStart(message) from error
+    return outcomes
 
 
 def _abandoned(job: Job, kills: int) -> Outcome:
@@ -165,10 +240,8 @@ def _describe_death(error: TerminatedWorkerError, running: Sequence[str]) -> str
     return f"a worker died ({cause}), running: {', '.join(running) or 'none'}"
 
 
-def _stop_workers(stores: Iterable["tracking.Store"]) -> None:
-    """End all workers at once and mark their runs KILLED; a broken store's next command does."""
-    # Without reuse=True it would wait for workers that were started with other options.
-    get_reusable_executor(reuse=True).shutdown(kill_workers=True)
-    for store in stores:
-        with suppress(StoreError):
-            tracking.mark_dead_runs_killed(store)
+def _stop_workers() -> None:
+    """End all workers at once."""
+    with suppress(OSError):
+        # Without reuse=True it would wait for workers that were started with other options.
+        get_reusable_executor(reuse=True).shutdown(kill_workers=True)
