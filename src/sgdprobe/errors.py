@@ -9,6 +9,12 @@ class UserError(Exception):
     """A request that cannot be carried out; the message is one line and names the cause."""
 
 
+def one_line(error: BaseException) -> str:
+    """Return an error's text in one line; for other errors than ours, with their kind."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UserError | OSError) else f"{type(error).__name__}: {text}"
+
+
 class SettingsError(UserError):
     """A wrong setting; the message names key, value and choices."""
 

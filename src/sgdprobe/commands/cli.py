@@ -5,15 +5,17 @@ import io
 import os
 import signal
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from sgdprobe import __version__
-from sgdprobe.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
+from sgdprobe.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError, one_line
 
 Main = Callable[[Sequence[str]], int | None]
 
@@ -52,11 +54,12 @@ def _run(load: Callable[[], Main], words: Sequence[str]) -> int:
             print(f"sgdprobe {__version__}")
             return 0
         ignore_foreign_warnings()
+        give_a_home()
         main = load()
         with unwinding_signals():
             return main(words) or 0
     except UserError as error:
-        sys.stderr.write(f"{' '.join(str(error).split())}\n")
+        sys.stderr.write(f"{one_line(error)}\n")
         return EXIT_USAGE
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; the results recorded so far are kept\n")
@@ -81,16 +84,24 @@ def import_command(name: str) -> Any:
 def ignore_foreign_warnings() -> None:
     """Let PYTHONWARNINGS=error end no command, here and in workers.
 
-    Libraries warn of their own plans while they are imported. Warnings of numbers, such as an
-    overflow, stay as they were asked for.
+    Libraries warn of their own plans while they are imported; MLflow, under -OO, of docstrings.
+    Warnings of numbers, such as an overflow, stay as they were asked for.
     """
-    if not sys.warnoptions:
+    if not sys.warnoptions and sys.flags.optimize < 2:
         return
     sys.warnoptions[:] = [option for option in sys.warnoptions if "RuntimeWarning" in option]
     os.environ["PYTHONWARNINGS"] = ",".join(sys.warnoptions)
     for category in Warning.__subclasses__():
         if category is not RuntimeWarning:
             warnings.simplefilter("ignore", category)
+
+
+def give_a_home() -> None:
+    """Set HOME where there is none, as in a container with an unknown user: MLflow asks for it."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = tempfile.gettempdir()
 
 
 class TolerantFile(io.FileIO):

@@ -13,7 +13,7 @@ from sgdprobe.commands.console import SweepProgress, plain_console, result_table
 from sgdprobe.commands.report import report_sweep
 from sgdprobe.config.formatting import duration
 from sgdprobe.config.settings import Settings
-from sgdprobe.errors import StoreError, UserError
+from sgdprobe.errors import UserError, one_line
 from sgdprobe.provenance.command import command_provenance, provenance_tags
 from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data
@@ -58,7 +58,7 @@ def run_sweep(plan: Plan, load_recipes: Callable[[], Recipes] | None) -> int:
         recipes = executor.submit(load_recipes) if load_recipes else None
         progress.add_reused(list(done.values()))
         complete = _run(pending, plan, progress)
-    if recipes is not None:
+    if recipes is not None and progress.outcomes:
         console.print(result_table(plan, progress.outcomes, recipes.result()))
     print_end(plan, progress, time.perf_counter() - started, stores.values())
     if recipes is not None and complete:
@@ -108,8 +108,8 @@ def print_report(
     try:
         tracking.add_to_sweep(uri, plan.sweep, reused)
         page = report_sweep(plan.sweep, None, uri, lambda: recipes)
-    except (OSError, StoreError) as error:  # such as a full disk; the runs are recorded
-        console.print(f"no report: {error}", soft_wrap=True)
+    except Exception as error:  # such as a full disk; the runs are recorded
+        console.print(f"no report: {one_line(error)}", soft_wrap=True)
         return
     console.print(f"report: {page}", soft_wrap=True)
 

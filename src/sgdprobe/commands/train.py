@@ -9,6 +9,7 @@ from sgdprobe.commands.console import RunProgress, where_to_look
 from sgdprobe.config.compose import run_hydra
 from sgdprobe.config.formatting import duration, percent, run_name
 from sgdprobe.config.settings import Settings
+from sgdprobe.errors import StoreError, one_line
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.provenance.command import command_provenance, provenance_tags
 from sgdprobe.provenance.environment import pin_cpu_kernels
@@ -36,8 +37,13 @@ def train_command(settings: Settings, recipe: str | None, overridden: Sequence[s
 
     def add_figures(recorder: "tracking.RunRecorder", epochs: list[EpochMetrics]) -> None:
         losses = np.concatenate([metrics.losses for metrics in epochs])
-        for file, figure in reports.run_figures(epochs, losses, f"{name}: {job.name}").items():
-            recorder.figure(file, figure)
+        try:
+            for file, figure in reports.run_figures(epochs, losses, f"{name}: {job.name}").items():
+                recorder.figure(file, figure)
+        except StoreError:
+            raise
+        except Exception as error:  # a picture that fails must not fail the run
+            progress.console.print(f"no figures: {one_line(error)}", soft_wrap=True)
 
     with RunProgress(*updates_and_epochs(settings, data)) as progress:
         outcome = run_job(job, store, progress, add_figures)

@@ -40,7 +40,7 @@ def run_hydra(words: Sequence[str]) -> tuple[Settings, str | None, list[str]] | 
     words = hydra_arguments(words, recipes())
     overridden = [word.partition("=")[0].lstrip("+") for word in words if word[0] != "-"]
     sys.argv[1:] = words  # hydra.main reads them there
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # raise errors instead of printing them
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors instead of printing them
     with errors_in_one_line():
         keep()
         for config, recipe in composed:

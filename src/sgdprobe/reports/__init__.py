@@ -1,5 +1,7 @@
 """Reports of studies, sweeps and runs. Matplotlib is imported when the first figure is drawn."""
 
+import logging
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,11 @@ if TYPE_CHECKING:
     from sgdprobe.reports.sweep import SweepTable as SweepTable
     from sgdprobe.reports.writers import write_study_report as write_study_report
     from sgdprobe.reports.writers import write_sweep_report as write_sweep_report
+
+# Pictures are files and the same for everybody: a backend that the user's environment names may
+# not exist here, and their matplotlibrc (see plotting.py) may need what is not installed.
+os.environ["MPLBACKEND"] = "agg"
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 _MODULES = {
     "StudySummary": "explanation",

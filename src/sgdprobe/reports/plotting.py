@@ -13,6 +13,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sgdprobe.study.effects import Array
 
+mpl.rcdefaults()
+
 # Okabe and Ito's colours, which can be told apart without colour vision.
 BLUE, ORANGE, BLACK, GREY = "#0072B2", "#D55E00", "#000000", "#777777"
 # Styles of lines: colour, marker and dashes all differ.
