@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sgdprobe.data import Dataset, dataset, load
+from sgdprobe.data import Dataset, dataset, load, pixel_mean_and_std
 from sgdprobe.errors import DataError
 from sgdprobe.nn import Examples
 
@@ -79,7 +79,7 @@ def test_the_darkest_pixels_come_first_and_no_image_lights_the_first_65(mnist: D
 
 def test_pixel_statistics_are_the_published_ones(mnist: Dataset) -> None:
     # 0.1307 and 0.3081 of 255, as in every tutorial.
-    assert mnist.pixel_mean_and_std == pytest.approx((0.1307 * 255, 0.3081 * 255), abs=0.02)
+    assert pixel_mean_and_std(mnist) == pytest.approx((0.1307 * 255, 0.3081 * 255), abs=0.02)
 
 
 def test_the_digest_of_mnist_is_stable(mnist: Dataset) -> None:
@@ -167,9 +167,33 @@ def test_any_changed_value_changes_the_digest(tmp_path: Path) -> None:
 
 def test_pixel_mean_and_std_are_those_of_the_training_images(tmp_path: Path) -> None:
     data = load("small", str(write(tmp_path)))
-    mean, std = data.pixel_mean_and_std
-    assert mean == pytest.approx(data.train_images.mean(), rel=1e-12)
-    assert std == pytest.approx(data.train_images.std(), rel=1e-12)
+    for held_out in (0, 3):
+        kept = data.train_images[: 8 - held_out]
+        mean, std = pixel_mean_and_std(data, held_out)
+        assert mean == pytest.approx(kept.mean(), rel=1e-12)
+        assert std == pytest.approx(kept.std(), rel=1e-12)
+
+
+def test_other_data_have_the_name_of_their_folder_unless_they_are_given_one(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "fashion"
+    root.mkdir()
+    write(root)
+    assert load("mnist", str(root)).name == "fashion"
+    assert load("digits", str(root)).name == "digits"
+
+
+@pytest.mark.parametrize("hidden", [Path.touch, Path.mkdir])
+def test_an_empty_file_or_a_folder_does_not_hide_a_good_one(
+    tmp_path: Path, hidden: Callable[[Path], None]
+) -> None:
+    good = write(tmp_path) / TRAIN_IMAGES
+    packed = good.with_name(f"{good.name}.gz")
+    packed.write_bytes(gzip.compress(good.read_bytes()))
+    good.unlink()
+    hidden(good)
+    assert load("small", str(tmp_path)).files[packed.name]
 
 
 # Broken files: which, how, and what is said. The path comes first in each message.
@@ -227,12 +251,13 @@ def test_a_broken_file_is_told_on_one_line_that_names_it(
 def test_no_images_at_all(tmp_path: Path, part: str) -> None:
     images(0, 2, 3)(write(tmp_path) / f"{part}-images-idx3-ubyte")
     labels()(tmp_path / f"{part}-labels-idx1-ubyte")
-    assert refusal(tmp_path) == f"{tmp_path / part}-images-idx3-ubyte holds no pixels"
+    name = f"{tmp_path / part}-images-idx3-ubyte"
+    assert refusal(tmp_path) == f"{name} holds no values; its header says 0 × 2 × 3 = 0"
 
 
 def test_images_without_pixels(tmp_path: Path) -> None:
     write(tmp_path, rows=0)
-    assert refusal(tmp_path) == f"{tmp_path / TRAIN_IMAGES} holds no pixels"
+    assert refusal(tmp_path).startswith(f"{tmp_path / TRAIN_IMAGES} holds no values; its header")
 
 
 def test_a_folder_that_is_not_there_or_is_a_file(tmp_path: Path) -> None:

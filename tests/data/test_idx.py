@@ -1,6 +1,8 @@
 """The IDX format, byte by byte."""
 
 import gzip
+import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from sgdprobe.data.idx import read_idx
+from sgdprobe.data.readers import read_npz
 from sgdprobe.errors import DataError
 
 # Two images of 2 × 3 pixels: 0 0, 8 for unsigned bytes, 3 dimensions; 2, 2, 3; the pixels.
@@ -55,7 +58,7 @@ def test_gzip_is_known_by_its_bytes_and_not_by_its_name(tmp_path: Path, name: st
         (WHOLE[:3], "is empty or cut short: 3 bytes"),
         (WHOLE[:15], "is cut short: 15 bytes, a header has 16"),
         (WHOLE[:-1], "has 11 bytes of values; its header says 2 × 2 × 3 = 12"),
-        (WHOLE + b"\0", "has 13 bytes of values; its header says 2 × 2 × 3 = 12"),
+        (WHOLE + b"\0", "has more than 12 bytes of values; its header says 2 × 2 × 3 = 12"),
         (b"<html>not found</html>", "has the magic number 0x3c68746d; expected 0x00000803"),
         (LABELS, "has the magic number 0x00000801; expected 0x00000803"),
         # 0x0D: floats. Their bytes are no pixels.
@@ -102,10 +105,11 @@ def test_a_bit_flipped_anywhere_in_a_gzip_file_never_passes_for_other_pixels(
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (Path.mkdir, "can't be read: Is a directory"),
+        (Path.mkdir, "is a folder, not a file"),
+        (os.mkfifo, "is a pipe or a device, not a file"),  # reading it would wait for ever
         (lambda path: None, "can't be read: No such file or directory"),
     ],
-    ids=["folder", "nothing"],
+    ids=["folder", "pipe", "nothing"],
 )
 def test_what_cannot_be_read_is_told(
     tmp_path: Path, make: Callable[[Path], None], words: str
@@ -115,3 +119,35 @@ def test_what_cannot_be_read_is_told(
     with pytest.raises(DataError) as caught:
         read_idx(path, 3)
     assert str(caught.value) == f"{path} {words}"
+
+
+def test_a_gzip_file_is_unpacked_no_further_than_its_header_says(tmp_path: Path) -> None:
+    path = tmp_path / "images"
+    path.write_bytes(gzip.compress(WHOLE + bytes(50_000_000), mtime=0))  # 49 kB
+    tracemalloc.start()
+    with pytest.raises(DataError, match="has more than 12 bytes of values"):
+        read_idx(path, 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000, f"{peak:,} bytes"
+
+
+@pytest.mark.parametrize("kind", ["idx", "gzip", "npz"])
+def test_damaged_files_are_refused_in_one_line_or_read(tmp_path: Path, kind: str) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "images"
+    x, t = np.ones((2, 2, 3), np.uint8), np.array([0, 1], np.uint8)
+    np.savez_compressed(tmp_path / "mine.npz", x_train=x, t_train=t, x_test=x, t_test=t)
+    whole = {"idx": WHOLE, "gzip": PACKED, "npz": (tmp_path / "mine.npz").read_bytes()}[kind]
+    messages = []
+    for _ in range(1000):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        at = rng.integers(0, len(whole), rng.choice((1, 1, 2, 8)))
+        damaged[at] = rng.integers(0, 256, len(at))
+        kept = rng.integers(len(whole)) if rng.random() < 0.5 else len(whole)
+        path.write_bytes(damaged.tobytes()[:kept])
+        try:
+            _ = read_npz(path) if kind == "npz" else read_idx(path, 3)
+        except DataError as error:
+            messages.append(str(error))
+    assert len(messages) > 500
+    assert [message for message in messages if "\n" in message] == []

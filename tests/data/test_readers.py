@@ -63,7 +63,7 @@ def test_mnist_in_a_npz_file_is_mnist(tmp_path: Path) -> None:
         ({"x_test": ARRAYS["x_test"][:, 1:]}, ": x_test has images of 1 × 3 pixels, the train"),
         ({"t_train": ARRAYS["t_train"][1:]}, ": t_train has 7 labels for 8 images"),
         ({"t_test": ARRAYS["t_test"] + np.uint8(1)}, ": t_test has the label 4; the training lab"),
-        ({"t_train": None, "x_test": None}, " has no array t_train, x_test; its arrays are x_tr"),
+        ({"t_train": None, "x_test": None}, " has no array t_train, x_test; its arrays are 'x_tr"),
         ({"x_train": np.array([{}])}, " is no .npz file of plain arrays, or damaged: Object arr"),
     ],
 )

@@ -1,9 +1,12 @@
 """A network built from given weights: its outputs, its loss, its gradient."""
 
 import math
+import re
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from sgdprobe.nn import ACTIVATIONS, GRADIENTS, LOSSES, SOFTMAX_AXIS, Network, draw_params
 from sgdprobe.nn.functions import Array, Labels
@@ -74,7 +77,7 @@ def test_a_network_of_zeros_gives_every_class_the_same(over: str, nothing_known:
 
 
 def test_hidden_layers_by_a_plain_loop() -> None:
-    params, (x, t) = drawn(), batch(7)
+    params, (x, _) = drawn(), batch(7)
     h = x
     for k in (1, 2):
         h = np.tanh(h @ params[f"W{k}"] + params[f"b{k}"])
@@ -83,12 +86,45 @@ def test_hidden_layers_by_a_plain_loop() -> None:
     np.testing.assert_allclose(network.scores(x), scores, rtol=1e-12)
     y = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(network.forward(x), y, rtol=1e-12)
-    assert network.accuracy(x, t) == np.mean(scores.argmax(axis=1) == t)
 
 
-def test_accuracy_by_hand() -> None:
+# Wrong shapes that NumPy would broadcast, cut or wrap to some result.
+@pytest.mark.parametrize(
+    ("x", "t", "words"),
+    [
+        (np.ones((2, 3)), np.array([0, 1]), "x must be (n, 2); got (2, 3)"),
+        (np.ones(2), np.array([0]), "x must be (n, 2); got (2,)"),
+        (X, np.array([[0], [1]]), "t must be (2,) labels; got (2, 1)"),
+        (X, np.array([0]), "t must be (2,) labels; got (1,)"),
+        (X, np.array([0, 3]), "labels must be 0 … 2; got 3"),
+        (X, np.array([0, -1]), "labels must be 0 … 2; got -1"),
+        (X, np.array([0.0, 1.0]), "labels must be integers; got float64"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_refused(x: Array, t: NDArray[Any], words: str) -> None:
     network = Network(no_hidden_layer([[1.0, 2.0, 0.0], [5.0, 4.0, 3.0]]))
-    assert [network.accuracy(X, np.array(t)) for t in ([1, 0], [1, 2], [2, 2])] == [1.0, 0.5, 0.0]
+    with pytest.raises(ValueError, match=re.escape(words)):
+        network.gradient(x, t)
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({}, "params must be W1, b1, W2, b2, … in this order; got []"),
+        ({"b1": np.ones(2), "W1": np.ones((3, 2))}, "in this order; got ['b1', 'W1']"),
+        ({"W1": np.ones((3, 2)), "b1": np.ones(1)}, "W1 must be (3, units) and b1 (units,)"),
+        ({"W1": np.ones(3), "b1": np.ones(3)}, "got (3,) and (3,)"),
+        (
+            {"W1": np.ones((3, 2)), "b1": np.ones(2), "W2": np.ones((4, 5)), "b2": np.ones(5)},
+            "W2 must be (2, units) and b2 (units,); got (4, 5) and (5,)",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_each_other_are_refused(
+    params: dict[str, Array], words: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Network(params)
 
 
 @pytest.mark.parametrize("over", sorted(SOFTMAX_AXIS))

@@ -1,16 +1,21 @@
 """What training gets, from settings and data: is leaving out dark pixels leaving out nothing?"""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
+from sgdprobe.errors import DataError
 from sgdprobe.nn import SGD, AdaGrad, Adam, Momentum, Network, Optimizer, train
 from sgdprobe.nn.functions import Array
 from sgdprobe.run.build import (
     build_network,
     build_optimizer,
+    factor_and_offset,
     initial_params,
+    load_data,
     params_in_pixel_order,
     random_streams,
     splits,
@@ -121,3 +126,18 @@ def test_what_is_held_out_is_the_end_of_the_training_images(data: Dataset) -> No
     assert (len(parts.train), len(parts.validation), len(parts.test)) == (3, 1, 2)
     for part, x in ((parts.train, [[0, 30], [25, 7]]), (parts.validation, [[90, 0]])):
         assert part.batch(np.arange(len(part))[-2:])[0].tolist() == x
+
+
+def test_constant_images_cannot_be_standardized(tmp_path: Path) -> None:
+    images = np.full((4, 2, 2), 17, np.uint8)
+    labels = np.array([0, 1, 0, 1], np.uint8)
+    np.savez(tmp_path / "gray.npz", x_train=images, t_train=labels, x_test=images, t_test=labels)
+    chosen = settings("standard").replace({"data.root": str(tmp_path / "gray.npz")})
+    with pytest.raises(DataError, match="all pixels of the training images are 17, so they have"):
+        load_data(chosen)
+
+
+def test_images_held_out_have_no_part_in_the_scale(data: Dataset) -> None:
+    # The first three images are 10, 0, 200, 0, 0, 0, 30, 0, 25, 0, 7, 0: their mean is 272 / 12.
+    factor, offset = factor_and_offset(settings("standard", validation=1), data)
+    assert offset / factor == pytest.approx(272 / 12, rel=1e-12)

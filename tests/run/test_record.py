@@ -1,5 +1,6 @@
 """The record of a run: its diagnostics by hand, and beside its own weights and losses."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics, Examples, Network
 from sgdprobe.run.build import load_data, splits
-from sgdprobe.run.record import confusion_matrix, diagnostic_tags
+from sgdprobe.run.record import confusion_matrix, diagnostic_tags, numbers
 
 
 def test_the_confusion_matrix_has_true_classes_in_rows() -> None:
@@ -39,3 +40,24 @@ def test_the_first_loss_reads_back_as_the_same_float() -> None:
         "diagnostic.first_loss": "0.30000000000000004",
         "diagnostic.never_predicted": "none",
     }
+
+
+@dataclass(frozen=True)
+class WithTopFive(EpochMetrics):
+    """One more metric, as a reader would add it: a field that is a float."""
+
+    top_five: float = 0.0
+
+
+def test_a_metric_is_one_field() -> None:
+    epoch = WithTopFive(1, 10, 2.3, 0.1, 0.2, symptoms={"dead_1": 0.5}, top_five=0.9)
+    assert epoch.metrics == {
+        "loss": 2.3,
+        "train_accuracy": 0.1,
+        "test_accuracy": 0.2,
+        "validation_accuracy": None,
+        "top_five": 0.9,
+        "symptom/dead_1": 0.5,
+    }
+    (recorded,) = numbers([epoch], {}, 0.0)["epochs"]
+    assert recorded["top_five"] == 0.9

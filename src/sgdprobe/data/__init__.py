@@ -1,6 +1,6 @@
 """Images and labels: read from disk, checked, sorted for training."""
 
-from sgdprobe.data.dataset import Dataset, load
+from sgdprobe.data.dataset import Dataset, load, pixel_mean_and_std
 from sgdprobe.data.readers import READERS
 from sgdprobe.data.sorting import SortedSplit, SortedSplits, sorted_splits
 from sgdprobe.errors import DataError
@@ -12,5 +12,6 @@ __all__ = [
     "SortedSplit",
     "SortedSplits",
     "load",
+    "pixel_mean_and_std",
     "sorted_splits",
 ]

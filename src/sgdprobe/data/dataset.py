@@ -70,28 +70,34 @@ class Dataset:
         images = self.train_images, self.test_images
         return np.argsort(sum(part.sum(axis=0, dtype=np.uint64) for part in images), kind="stable")
 
-    @cached_property
-    def pixel_mean_and_std(self) -> tuple[float, float]:
-        """Mean and standard deviation of all pixels of the training images, 0 … 255."""
-        counts = np.bincount(self.train_images.ravel(), minlength=256)
-        values = np.arange(256.0)
-        mean = float(np.average(values, weights=counts))
-        return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
+
+@lru_cache(maxsize=2)
+def pixel_mean_and_std(data: Dataset, held_out: int = 0) -> tuple[float, float]:
+    """Return mean and standard deviation of the training images' pixels, 0 … 255.
+
+    held_out : the number of last images that are left out, since training must not see them.
+    """
+    kept = data.train_images[: len(data.train_images) - held_out]
+    counts = np.bincount(kept.ravel(), minlength=256)
+    values = np.arange(256.0)
+    mean = float(np.average(values, weights=counts))
+    return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
 
 
 @lru_cache(maxsize=2)
 def load(name: str, root: str | None) -> Dataset:
     """Load the data set at `root`, or the bundled MNIST if it is None, once in each process.
 
-    root : a path that one of READERS can read. Raises DataError, on one line that names the file,
-    if files are missing, damaged, or don't fit each other.
+    root : a path that one of READERS can read. name : of the data set; "mnist" for other data
+    than the bundled is replaced by the name of its folder or file. Raises DataError, on one line
+    that names the file, if files are missing, damaged, or don't fit each other.
     """
     if root is None:
         _check_bundled()
     raw = read(BUNDLED if root is None else Path(root))
     _check_together(raw)
     return Dataset(
-        name,
+        name if root is None or name != BUNDLED.name else Path(root).resolve().stem,
         _rows(raw.x_train.values),
         raw.t_train.values,
         _rows(raw.x_test.values),

@@ -11,6 +11,7 @@ import gzip
 import math
 import struct
 import zlib
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -20,42 +21,58 @@ from sgdprobe.errors import DataError
 
 UNSIGNED_BYTE = 8
 GZIP_MAGIC = b"\x1f\x8b"
+MAX_GZIP_RATIO = 1032  # of unpacked to packed bytes, by the format
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """Return the array in an IDX file of unsigned bytes, gzipped or not; read-only.
 
-    Raises DataError unless the file holds an array of `dimensions` dimensions, whole.
+    No more is unpacked than the header announces. Raises DataError unless the file holds an array
+    of `dimensions` dimensions, whole.
     """
-    content = _content(path)
-    if len(content) < 4:
-        raise DataError(f"{path} is empty or cut short: {len(content)} bytes")
-    if content[:3] != bytes((0, 0, UNSIGNED_BYTE)) or content[3] != dimensions:
+    check_is_file(path)
+    try:
+        with path.open("rb") as file:
+            packed = file.peek(2).startswith(GZIP_MAGIC)
+            stream = gzip.GzipFile(fileobj=file) if packed else file
+            return _array(path, stream, dimensions)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is a damaged gzip file: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}") from error
+
+
+def check_is_file(path: Path) -> None:
+    """Raise DataError for a folder, or for a pipe or device, which could be read for ever."""
+    if path.exists() and not path.is_file():
         raise DataError(
-            f"{path} has the magic number 0x{content[:4].hex()}; "
+            f"{path} is {'a folder' if path.is_dir() else 'a pipe or a device'}, not a file"
+        )
+
+
+def _array(
+    path: Path, stream: BufferedReader | gzip.GzipFile, dimensions: int
+) -> NDArray[np.uint8]:
+    start = 4 + 4 * dimensions
+    header = stream.read(start)
+    if len(header) < 4:
+        raise DataError(f"{path} is empty or cut short: {len(header)} bytes")
+    if header[:3] != bytes((0, 0, UNSIGNED_BYTE)) or header[3] != dimensions:
+        raise DataError(
+            f"{path} has the magic number 0x{header[:4].hex()}; "
             f"expected 0x0000{UNSIGNED_BYTE:02x}{dimensions:02x} "
             f"(unsigned bytes in {dimensions} dimensions)"
         )
-    start = 4 + 4 * dimensions
-    if len(content) < start:
-        raise DataError(f"{path} is cut short: {len(content)} bytes, a header has {start}")
-    shape = struct.unpack(f">{dimensions}I", content[4:start])
-    if len(content) - start != math.prod(shape):
-        raise DataError(
-            f"{path} has {len(content) - start:,} bytes of values; its header says "
-            f"{' × '.join(map(str, shape))} = {math.prod(shape):,}"
-        )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror}") from error
-    if not raw.startswith(GZIP_MAGIC):
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path} is a damaged gzip file: {error}") from error
+    if len(header) < start:
+        raise DataError(f"{path} is cut short: {len(header)} bytes, a header has {start}")
+    shape = struct.unpack(f">{dimensions}I", header[4:])
+    count = math.prod(shape)
+    announced = f"its header says {' × '.join(map(str, shape))} = {count:,}"
+    if count == 0:
+        raise DataError(f"{path} holds no values; {announced}")
+    most = MAX_GZIP_RATIO * path.stat().st_size  # no file of this size holds more
+    values = stream.read(min(count, most) + 1)
+    if len(values) != count:
+        found = f"{len(values):,}" if len(values) < count else f"more than {count:,}"
+        raise DataError(f"{path} has {found} bytes of values; {announced}")
+    return np.frombuffer(values, np.uint8).reshape(shape)

@@ -1,15 +1,15 @@
 """Formats of data sets on disk. READERS lists them: each returns four arrays as they are stored."""
 
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sgdprobe.data.idx import read_idx
+from sgdprobe.data.idx import check_is_file, read_idx
 from sgdprobe.errors import DataError
 
 
@@ -50,13 +50,16 @@ def read_idx_folder(folder: Path) -> RawData:
 
 
 def _find(folder: Path, stem: str, dimensions: int) -> Path:
-    """Return the file that has one of the names under which these files are passed around."""
+    """Return the file that has one of the names under which these files are passed around.
+
+    A folder or an empty file of one name does not hide a good file of the next.
+    """
     names = [f"{stem}-idx{dimensions}-ubyte", f"{stem}.idx{dimensions}-ubyte"]
     candidates = [folder / f"{name}{ending}" for name in names for ending in ("", ".gz")]
-    for candidate in candidates:
-        if candidate.exists():
-            return candidate
-    raise DataError(f"{candidates[0]} is missing (so are its other names, .gz and .idx)")
+    there = [candidate for candidate in candidates if candidate.exists()]
+    if not there:
+        raise DataError(f"{candidates[0]} is missing (so are its other names, .gz and .idx)")
+    return next((c for c in there if c.is_file() and c.stat().st_size), there[0])
 
 
 # The arrays of a .npz file, and the dimensions that each may have.
@@ -72,17 +75,18 @@ def read_npz(file: Path) -> RawData:
 
 
 def _npz_arrays(file: Path) -> Iterator[StoredArray]:
+    check_is_file(file)
     try:
-        with zipfile.ZipFile(file), np.load(file, allow_pickle=False) as content:
+        with ZipFile(file), np.load(file, allow_pickle=False) as content:
             missing = [name for name in NPZ_ARRAYS if name not in content.files]
             if missing:
-                held = ", ".join(content.files) or "none"
+                held = ", ".join(map(repr, content.files)) or "none"
                 raise DataError(f"{file} has no array {', '.join(missing)}; its arrays are {held}")
             for name, dimensions in NPZ_ARRAYS.items():
                 yield _checked(f"{file}: {name}", content[name], dimensions)
     except OSError as error:
         raise DataError(f"{file} can't be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, EOFError, RuntimeError, MemoryError, BadZipFile, zlib.error) as error:
         raise DataError(f"{file} is no .npz file of plain arrays, or damaged: {error}") from error
 
 

@@ -21,7 +21,7 @@ class Examples:
     leading_zeros : (n,) the number of pixels at the beginning of each image that are 0. Pixels
     that are 0 in all images of a batch are left out of it. None: every batch has all pixels.
     position : (n,) the row of each example in the three arrays; None: rows are in order.
-    dtype : "float32" or "float64".
+    dtype : "float32" or "float64". Raises ValueError for images and labels of other shapes.
 
     The arrays handed out are buffers: the next call with as many rows overwrites them.
     """
@@ -36,6 +36,10 @@ class Examples:
         dtype: str = "float32",
     ) -> None:
         n = len(images)
+        if images.ndim != 2 or labels.shape != (n,):
+            raise ValueError(
+                f"images must be (n, pixels) and labels (n,); got {images.shape} and {labels.shape}"
+            )
         self.images = images
         self.labels: Labels = labels.astype(np.intp)
         self.leading_zeros = np.zeros(n, np.intp) if leading_zeros is None else leading_zeros

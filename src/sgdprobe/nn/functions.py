@@ -120,7 +120,10 @@ def softmax(a: Array, over: str = "sample", out: Array | None = None) -> Array:
 
     a : (n, c) float. over : a name in SOFTMAX_AXIS. out : (n, c), may be a. Returns y : (n, c).
     Subtracting the largest a changes nothing in exact arithmetic and keeps exp from overflowing.
+    Raises ValueError for a of other than one or two dimensions.
     """
+    if a.ndim not in (1, 2):
+        raise ValueError(f"a must be (n, c) or (c,); got {a.shape}")
     axis = SOFTMAX_AXIS[over]
     y = np.empty_like(a) if out is None else out
     rows = y.T
@@ -164,11 +167,12 @@ def _as_batch(y: Array, t: Any) -> tuple[Array, Any]:
             f"got y {y.shape} and t {t.shape}"
         )
     if t.ndim < y.ndim:
-        _check_labels(t, y.shape[-1])
+        check_labels(t, y.shape[-1])
     return (y, t) if y.ndim == 2 else (y[np.newaxis], t[np.newaxis])
 
 
-def _check_labels(t: Labels, classes: int) -> None:
+def check_labels(t: Labels, classes: int) -> None:
+    """Raise ValueError unless t holds integers, 0 … classes - 1."""
     if t.dtype.kind not in "iu":
         raise ValueError(f"labels must be integers; got {t.dtype}")
     # As unsigned numbers negative labels are large: one comparison finds both kinds.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sgdprobe.nn.functions import ACTIVATIONS, LOSSES, Array, Labels, softmax
+from sgdprobe.nn.functions import ACTIVATIONS, LOSSES, Array, Labels, check_labels, softmax
 from sgdprobe.nn.layers import Activation, Affine, Layer, PixelAffine, SoftmaxWithLoss
 
 
@@ -22,6 +22,23 @@ def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Arra
         name: piece.reshape(shape)
         for (name, shape), piece in zip(shapes.items(), pieces, strict=True)
     }
+
+
+def _checked_shapes(params: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array. Raises ValueError unless they are those of a network."""
+    shapes = {name: values.shape for name, values in params.items()}
+    names = [f"{letter}{k}" for k in range(1, len(shapes) // 2 + 1) for letter in "Wb"]
+    if not names or list(shapes) != names:
+        raise ValueError(f"params must be W1, b1, W2, b2, … in this order; got {list(shapes)}")
+    units: tuple[int, ...] = shapes["W1"][:1]
+    for W, b in zip(names[::2], names[1::2], strict=True):
+        if len(shapes[W]) != 2 or shapes[W][:1] != units or shapes[b] != shapes[W][1:]:
+            raise ValueError(
+                f"{W} must be ({units[0] if units else 'pixels'}, units) and {b} (units,); "
+                f"got {shapes[W]} and {shapes[b]}"
+            )
+        units = shapes[b]
+    return shapes
 
 
 def _aligned_zeros(like: Array) -> Array:
@@ -42,7 +59,8 @@ class Layers(NamedTuple):
 class Network:
     """A network with given weights that sees factor · x - offset.
 
-    params : {"W1": (pixels, units), "b1": (units,), …}, all of one float type; copied.
+    params : {"W1": (pixels, units), "b1": (units,), …}, all of one float type; copied. Raises
+    ValueError for shapes that do not fit each other.
     activation : a name in ACTIVATIONS. softmax_over : in SOFTMAX_AXIS. loss : in LOSSES.
     factor, offset : they let x stay pixels, 0 … 255; see `PixelAffine`.
 
@@ -59,7 +77,7 @@ class Network:
         factor: float = 1.0,
         offset: float = 0.0,
     ) -> None:
-        shapes = {name: values.shape for name, values in params.items()}
+        shapes = _checked_shapes(params)
         flat = np.concatenate([values.ravel() for values in params.values()])
         self.theta, self.grad = _aligned_zeros(flat), _aligned_zeros(flat)
         self.theta[:] = flat
@@ -103,13 +121,18 @@ class Network:
     def scores(self, x: Array) -> Array:
         """Return the input of the softmax, a : (n, classes); overwritten by the next pass over n.
 
-        x : (n, pixels) float.
+        x : (n, pixels) float. Raises ValueError for another shape.
         """
+        self._check(x)
         # exp overflows where a sigmoid is 0, as it should be.
         with np.errstate(over="ignore"):
             for layer in self.layers(len(x)).up_to_scores:
                 x = layer.forward(x)
         return x
+
+    def _check(self, x: Array) -> None:
+        if x.ndim != 2 or x.shape[1] > len(self.params["W1"]):
+            raise ValueError(f"x must be (n, {len(self.params['W1'])}); got {x.shape}")
 
     def forward(self, x: Array) -> Array:
         """Return y : (n, classes), after the softmax; overwritten by the next pass over n."""
@@ -123,8 +146,13 @@ class Network:
     def gradient(self, x: Array, t: Labels) -> float:
         """Return the loss of a batch and write its derivative by every weight into `grad`.
 
-        x : (n, pixels) float; t : (n,) integer labels, 0 … classes - 1.
+        x : (n, pixels) float; t : (n,) integer labels, 0 … classes - 1. Raises ValueError for
+        other shapes and labels.
         """
+        self._check(x)
+        if t.shape != x.shape[:1]:
+            raise ValueError(f"t must be ({len(x)},) labels; got {t.shape}")
+        check_labels(t, len(self.params[f"b{self.depth}"]))
         with np.errstate(over="ignore"):
             return self.backprop(x, t)
 
@@ -138,12 +166,3 @@ class Network:
         for layer in reversed(layers):
             dout = layer.backward(dout)
         return loss
-
-    def accuracy(self, x: Array, t: Labels) -> float:
-        """Return the share of examples whose largest score is the true class, 0 … 1.
-
-        x : (n, pixels) float; t : (n,) integer labels.
-
-        The largest score is the largest y too: both softmaxes keep the order within a row.
-        """
-        return float(np.mean(self.scores(x).argmax(axis=1) == t))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -59,6 +59,16 @@ class EpochMetrics:
     symptoms: dict[str, float] = field(default_factory=dict)
     losses: Array = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
     weights: str | None = None
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """All metrics by name: every field that is a float, then the symptoms as symptom/NAME."""
+        own = {item.name: getattr(self, item.name) for item in fields(self) if item.type in METRIC}
+        return own | {f"symptom/{name}": value for name, value in self.symptoms.items()}
+
+
+# The types of the fields that are metrics: a new one is recorded, shown and compared by itself.
+METRIC = (float, float | None)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from sgdprobe.config.settings import Settings, check_against_data
-from sgdprobe.data import Dataset, SortedSplit, load, sorted_splits
+from sgdprobe.data import Dataset, SortedSplit, load, pixel_mean_and_std, sorted_splits
+from sgdprobe.errors import DataError
 from sgdprobe.nn import OPTIMIZERS, Examples, Network, Optimizer, draw_params, updates_per_epoch
 from sgdprobe.nn.functions import Array
 
@@ -16,6 +17,13 @@ def load_data(settings: Settings) -> Dataset:
     """The dataset of these settings, checked. Raises DataError or SettingsError."""
     data = load(settings.data.name, settings.data.root)
     check_against_data(settings, len(data.train_images))
+    if settings.data.scale == "standard":
+        mean, std = pixel_mean_and_std(data, settings.data.validation)
+        if std == 0.0:
+            raise DataError(
+                f"data.scale=standard: all pixels of the training images are {mean:g}, so they "
+                "have no deviation to divide by; choose unit or none"
+            )
     return data
 
 
@@ -53,7 +61,7 @@ def factor_and_offset(settings: Settings, data: Dataset) -> tuple[float, float]:
     if settings.data.scale == "unit":
         return 1 / 255, 0.0
     if settings.data.scale == "standard":
-        mean, std = data.pixel_mean_and_std
+        mean, std = pixel_mean_and_std(data, settings.data.validation)
         return 1 / std, mean / std
     return 1.0, 0.0
 

@@ -115,8 +115,8 @@ class RunLog:
     @property
     def metrics(self) -> dict[str, float]:
         """The metrics of the last epoch; empty before the first one ends."""
-        names = ("loss", "train_accuracy", "test_accuracy")
-        return {name: getattr(self.epochs[-1], name) for name in names} if self.epochs else {}
+        last = self.epochs[-1].metrics if self.epochs else {}
+        return {name: value for name, value in last.items() if value is not None}
 
 
 def run_job(

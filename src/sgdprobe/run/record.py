@@ -89,11 +89,7 @@ def _epoch(metrics: EpochMetrics) -> dict[str, Any]:
     return {
         "epoch": metrics.epoch,
         "updates": metrics.updates,
-        "loss": metrics.loss,
-        "train_accuracy": metrics.train_accuracy,
-        "test_accuracy": metrics.test_accuracy,
-        "validation_accuracy": metrics.validation_accuracy,
-        **{f"symptom/{name}": value for name, value in metrics.symptoms.items()},
+        **metrics.metrics,
         "losses": hashlib.sha256(metrics.losses.tobytes()).hexdigest(),
         "weights": metrics.weights,
     }

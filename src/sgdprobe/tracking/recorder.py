@@ -184,16 +184,10 @@ class RunRecorder:
     def epoch(self, metrics: EpochMetrics) -> None:
         """Record every metric at step = epoch, without symptoms that are NaN or infinite."""
         now = int(time.time() * 1000)
-        values = {
-            "loss": metrics.loss,
-            "train_accuracy": metrics.train_accuracy,
-            "test_accuracy": metrics.test_accuracy,
-            "validation_accuracy": metrics.validation_accuracy,
-        } | {f"symptom/{name}": value for name, value in metrics.symptoms.items()}
         points = [
-            Metric(k, v, now, metrics.epoch)
-            for k, v in values.items()
-            if v is not None and math.isfinite(v)
+            Metric(name, value, now, metrics.epoch)
+            for name, value in metrics.metrics.items()
+            if value is not None and math.isfinite(value)
         ]
         self._client.log_batch(self.run_id, metrics=points)
 
