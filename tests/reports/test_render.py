@@ -144,6 +144,12 @@ def test_a_paragraph_of_a_template_is_one_line(form: Any) -> None:
     assert readme == "one two three.\n\n* a b\n* c\n\n| x |\n| --- |\n"
 
 
+def test_no_form_has_credentials(form: Any) -> None:
+    words = ("python", "src/explain.py", "--fix", "tracking.uri=postgresql://u:p/w@host/db")
+    for text in form("{{ words | join(' ') | code }} and {{ words[3] }}", words=words):
+        assert text.count("***@host/db") == 2, text
+
+
 def test_a_name_that_is_missing_is_an_error(form: Any) -> None:
     with pytest.raises(UndefinedError, match="nothing"):
         form("{{ nothing }}")

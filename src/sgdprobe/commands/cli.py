@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from sgdprobe import __version__
 from sgdprobe.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError, one_line
+from sgdprobe.provenance.redact import redact
 
 Main = Callable[[Sequence[str]], int | None]
 
@@ -59,7 +60,7 @@ def _run(load: Callable[[], Main], words: Sequence[str]) -> int:
         with unwinding_signals():
             return main(words) or 0
     except UserError as error:
-        sys.stderr.write(f"{one_line(error)}\n")
+        sys.stderr.write(redact(f"{one_line(error)}\n"))
         return EXIT_USAGE
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; the results recorded so far are kept\n")
@@ -124,6 +125,15 @@ class TolerantFile(io.FileIO):
             return len(data)
 
 
+class RedactingStream(io.TextIOWrapper):
+    """A text stream without the credentials of addresses."""
+
+    def write(self, text: str) -> int:
+        """Write the text; return its length."""
+        super().write(redact(text))
+        return len(text)
+
+
 def open_streams() -> list[TolerantFile]:
     """Give this process standard streams that are open and cannot fail; return those made."""
     for number in range(3):  # a closed one would be the number of the next file that is opened
@@ -139,7 +149,7 @@ def open_streams() -> list[TolerantFile]:
             files.append(file)
             lines = file.isatty() or number == 2
             encoding = given.encoding if given else "utf-8"
-            stream = io.TextIOWrapper(
+            stream = RedactingStream(
                 io.BufferedWriter(file), encoding, "backslashreplace", line_buffering=lines
             )
             setattr(sys, name, stream)

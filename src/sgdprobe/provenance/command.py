@@ -12,7 +12,6 @@ from typing import Any
 from sgdprobe.errors import UserError
 from sgdprobe.paths import PROJECT_ROOT
 from sgdprobe.provenance.git import git
-from sgdprobe.provenance.redact import redact
 
 # Uncommitted changes are recorded of the program only: notes and keys may lie beside it.
 TRACKED_PATHS = ("src", "conf", "pyproject.toml", "requirements.txt")
@@ -25,7 +24,7 @@ def provenance_tags() -> dict[str, str]:
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain")
     tags = {
-        "mlflow.source.name": redact(shlex.join(["python", *sys.argv])),
+        "mlflow.source.name": shlex.join(["python", *sys.argv]),
         "mlflow.source.type": "LOCAL",
         "git_dirty": "unknown" if changes is None else str(bool(changes)).lower(),
     }
@@ -43,7 +42,7 @@ def command_provenance() -> dict[str, Any]:
     return {
         "command": tags["mlflow.source.name"],
         "git": {"commit": tags.get("mlflow.source.git.commit"), "dirty": dirty},
-        "diff": redact(_uncommitted()) if dirty == "true" else "",
+        "diff": _uncommitted() if dirty == "true" else "",
         "lock": {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in map(PROJECT_ROOT.joinpath, LOCKS)

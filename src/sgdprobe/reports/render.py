@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
+from sgdprobe.provenance.redact import redact
 from sgdprobe.reports import format as filters
 
 PAGE, README = "index.html", "README.md"
@@ -47,7 +48,7 @@ def to_markdown(template: str, facts: Mapping[str, Any], *, page: bool) -> str:
     text = _environment(filters.markdown).get_template(template).render(facts, page=page)
     text = "\n".join(line.strip() for line in text.splitlines())
     text = re.sub(r"(?<!\n)\n(?!\n|\| |\* |#|$)", " ", text)  # templates wrap their lines freely
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return redact(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
 
 
 @cache

@@ -128,7 +128,7 @@ class RunRecorder:
 
     @_store_write
     def _create(self) -> None:
-        tags = {**self._tags, **process_tags()}
+        tags = {k: redact(v) for k, v in self._tags.items()} | process_tags()
         run = self._client.create_run(self.store.experiment_id, run_name=self._name, tags=tags)
         self.run_id = run.info.run_id
 
@@ -157,7 +157,7 @@ class RunRecorder:
             return
         try:
             self.tags(Failure.of(error).tags)
-            self.text("traceback.txt", redact("".join(traceback.format_exception(error))))
+            self.text("traceback.txt", "".join(traceback.format_exception(error)))
         finally:
             self._set_status("FAILED" if isinstance(error, Exception) else "KILLED")
 
@@ -178,7 +178,8 @@ class RunRecorder:
     def tags(self, tags: Mapping[str, str]) -> None:
         """Record tags that are known only after the run has begun."""
         if tags:
-            self._client.log_batch(self.run_id, tags=[RunTag(k, v) for k, v in tags.items()])
+            texts = [RunTag(k, redact(v)) for k, v in tags.items()]
+            self._client.log_batch(self.run_id, tags=texts)
 
     @_store_write
     def epoch(self, metrics: EpochMetrics) -> None:
@@ -202,7 +203,7 @@ class RunRecorder:
     @_store_write
     def text(self, name: str, content: str) -> None:
         """Record a text artifact."""
-        self._client.log_text(self.run_id, content, name)
+        self._client.log_text(self.run_id, redact(content), name)
 
     def json(self, name: str, content: Any) -> None:
         """Record a JSON artifact; Python reads its floats back as they were."""
