@@ -1,5 +1,6 @@
 """Lines, progress bars and tables that a person sees of one run and of a sweep."""
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from sgdprobe.config.formatting import duration, format_value, percent
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics, TrainingState
 from sgdprobe.paths import PROJECT_ROOT
+from sgdprobe.run.ending import ENDINGS, RISING
 from sgdprobe.run.job import Outcome, RunCallbacks
 from sgdprobe.run.preflight import PreflightWarning
 from sgdprobe.sweep.plan import Plan, same_program
@@ -50,6 +52,38 @@ def where_to_look(url: str, command: str | None) -> str:
         return f"to compare: open\n  {url}"
     root = "" if Path.cwd() == PROJECT_ROOT else f"cd {PROJECT_ROOT} && "
     return f"to compare: {root}{command}\n  then open {url}"
+
+
+WHERE_TO_READ = "docs/how-to/my-network-is-stuck.md says what to try"
+
+
+def advice(outcome: Outcome, words: Sequence[str], classes: int) -> str:
+    """Return a sentence on a run that did not settle at a good result, and what to type next.
+
+    words : those of the command. Returns "" for a run that needs no advice.
+    """
+    training, last = outcome.job.settings.training, outcome.metrics
+    if outcome.ending == "rising":
+        length = "training.epochs" if training.epochs else "training.iterations"
+        twice = 2 * (training.epochs or training.iterations or 1)
+        gain = f"training accuracy rose by more than {percent(RISING)} in the last quarter"
+        return f"still rising: {gain}; train longer:\n  {_command(words, length, str(twice))}"
+    why = {
+        "guessing": f"at guessing level: a guess among {classes} classes is right in "
+        f"{percent(1 / classes)}",
+        "stuck": f"stuck: training accuracy {percent(last.get('train_accuracy', 0.0))}, no longer "
+        f"rising by {percent(RISING)} in a quarter of the run",
+    }.get(outcome.ending)
+    if why is None:
+        return ""
+    rates = ",".join(map(format_value, (training.learning_rate / 10, training.learning_rate * 10)))
+    next_ = _command(["-m", *words], "training.learning_rate", rates)
+    return f"{why}; {WHERE_TO_READ}, or try:\n  {next_}"
+
+
+def _command(words: Sequence[str], key: str, value: str) -> str:
+    kept = [word for word in words if word.partition("=")[0].lstrip("+") != key]
+    return shlex.join(["python", "src/train.py", *kept, f"{key}={value}"])
 
 
 class RunProgress(RunCallbacks):
@@ -161,6 +195,15 @@ class SweepProgress:
             return ""
         each = ", ".join(f"{name} {count}" for name, count in sorted(names.items()))
         return f"{len(warned)} runs with warnings before training, in their tags: {each}"
+
+    def endings(self) -> str:
+        """Return a line that counts the runs that guess, are stuck or still rise; or ""."""
+        found = Counter(outcome.ending for outcome in self.outcomes if outcome.ending)
+        each = [f"{count} {ENDINGS[name]}" for name, count in found.most_common()]
+        if not each:
+            return ""
+        longer = "; training.iterations makes a run longer" if found["rising"] else ""
+        return f"of {len(self.outcomes)} runs {', '.join(each)}{longer}; {WHERE_TO_READ}"
 
     def add(self, outcome: Outcome) -> None:
         """Print a run that has ended."""

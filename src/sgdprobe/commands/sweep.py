@@ -90,6 +90,8 @@ def print_end(
     """Print the counts of the runs, and where to compare them."""
     if progress.warnings():
         progress.print(progress.warnings())
+    if progress.endings():
+        progress.print(progress.endings())
     progress.print(f"sweep {plan.sweep}: {progress.counts()}, in {duration(seconds)}")
     for store in stores:
         progress.print(where_to_look(store.experiment_url(), store.ui_command()))

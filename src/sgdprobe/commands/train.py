@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sgdprobe import reports, tracking
-from sgdprobe.commands.console import RunProgress, where_to_look
+from sgdprobe.commands.console import RunProgress, advice, where_to_look
 from sgdprobe.config.compose import run_hydra
 from sgdprobe.config.formatting import duration, percent, run_name
 from sgdprobe.config.settings import Settings
@@ -20,13 +20,15 @@ from sgdprobe.run.job import NO_RECIPE, Job, run_job
 def main(words: Sequence[str]) -> int:
     """Do what Hydra's grammar asks for: one run, a sweep, --cfg. Returns the exit code."""
     composed = run_hydra(words)
-    return 0 if composed is None else train_command(*composed)
+    return 0 if composed is None else train_command(*composed, words)
 
 
-def train_command(settings: Settings, recipe: str | None, overridden: Sequence[str]) -> int:
+def train_command(
+    settings: Settings, recipe: str | None, overridden: Sequence[str], words: Sequence[str]
+) -> int:
     """Train and record one run, and print its result. Returns the exit code.
 
-    overridden : the settings given on the command line, for the run's name.
+    overridden : the settings given on the command line, for the run's name. words : all of it.
     """
     pin_cpu_kernels(settings.bits)
     data = load_data(settings)  # refuses before anything is written
@@ -51,6 +53,7 @@ def train_command(settings: Settings, recipe: str | None, overridden: Sequence[s
     result = failure.message if failure else f"test {percent(outcome.metrics['test_accuracy'])}"
     for line in (
         f"{outcome.status} in {duration(outcome.seconds)}: {result}",
+        *filter(None, [advice(outcome, words, data.classes)]),
         f"run {outcome.run_id} in experiment {store.experiment}",
         where_to_look(store.experiment_url(), store.ui_command()),
     ):

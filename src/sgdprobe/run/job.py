@@ -28,6 +28,7 @@ from sgdprobe.run.build import (
     updates_and_epochs,
 )
 from sgdprobe.run.checkpoint import Checkpoint, CheckpointWriter, restore
+from sgdprobe.run.ending import ending
 from sgdprobe.run.preflight import PreflightWarning, preflight
 from sgdprobe.run.record import (
     confusion_matrix,
@@ -62,6 +63,7 @@ class Outcome:
 
     status : MLflow's word. metrics : last values, as far as the run came.
     reused : the run was finished before this command, which only found it.
+    ending : a name in ENDINGS, or "".
     """
 
     job: Job
@@ -72,6 +74,7 @@ class Outcome:
     failure: "tracking.Failure | None" = None
     reused: bool = False
     warnings: tuple[PreflightWarning, ...] = ()
+    ending: str = ""
 
 
 class RunCallbacks:
@@ -111,6 +114,7 @@ class RunLog:
     run_id: str = ""
     epochs: list[EpochMetrics] = field(default_factory=list)
     warnings: list[PreflightWarning] = field(default_factory=list)
+    ending: str = ""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -140,9 +144,10 @@ def run_job(
         failure = tracking.Failure.of(error)
     seconds = time.perf_counter() - started
     status = "FAILED" if failure else "FINISHED"
-    warnings = tuple(log.warnings)
-    run_id = log.run_id or None
-    return Outcome(job, status, run_id, seconds, log.metrics, failure, warnings=warnings)
+    return Outcome(
+        job, status, log.run_id or None, seconds, log.metrics, failure,
+        warnings=tuple(log.warnings), ending=log.ending,
+    )  # fmt: skip
 
 
 def _run(
@@ -275,7 +280,8 @@ def _train(
         confusion = confusion_matrix(setup.network, setup.examples.test, setup.data.classes)
         recorder.json("diagnostics.json", {"confusion_matrix": confusion.tolist()})
     finally:
-        recorder.tags(diagnostic_tags(log.epochs, confusion))
+        log.ending = ending(log.epochs, setup.data.classes)
+        recorder.tags(diagnostic_tags(log.epochs, confusion, log.ending))
         recorder.json("numbers.json", numbers(log.epochs, hashes, time.perf_counter() - started))
         if log.epochs:
             losses = np.concatenate([metrics.losses for metrics in log.epochs])

@@ -69,14 +69,15 @@ def confusion_matrix(network: Network, examples: Examples, classes: int) -> NDAr
 
 
 def diagnostic_tags(
-    epochs: Sequence[EpochMetrics], confusion: NDArray[np.intp] | None
+    epochs: Sequence[EpochMetrics], confusion: NDArray[np.intp] | None, ending: str = ""
 ) -> dict[str, str]:
     """Return the tags that say how a run began and ended, as far as it came.
 
     `diagnostic.first_loss` is the loss of the first batch before any update, in full precision.
     `diagnostic.never_predicted` lists the classes that no test image is given to, or is "none".
+    `diagnostic.ending` is a name in ENDINGS; a run that learned and has settled has no such tag.
     """
-    tags = {}
+    tags = {"diagnostic.ending": ending} if ending else {}
     if epochs:
         tags["diagnostic.first_loss"] = repr(float(epochs[0].losses[0]))
     if confusion is not None:

@@ -25,8 +25,9 @@ def finished_outcomes(tasks: Sequence[Task]) -> dict[str, Outcome]:
             if run is not None and "test_accuracy" in run.metrics:
                 reused = run.tags.get("sweep") != job.tags.get("sweep")
                 outcomes[job.name] = Outcome(
-                    job, "FINISHED", run.run_id, run.seconds, run.metrics, reused=reused
-                )
+                    job, "FINISHED", run.run_id, run.seconds, run.metrics, reused=reused,
+                    ending=run.tags.get("diagnostic.ending", ""),
+                )  # fmt: skip
     return outcomes
 
 
