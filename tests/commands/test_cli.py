@@ -3,8 +3,10 @@
 import inspect
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
@@ -15,7 +17,8 @@ from support import Process
 from sgdprobe import __version__
 from sgdprobe.commands import cli as commandline
 from sgdprobe.commands.cli import Main, run_command, run_main
-from sgdprobe.config.arguments import ACTIONS, complete, hydra_arguments, recipes
+from sgdprobe.config.arguments import ACTIONS, hydra_arguments, recipes
+from sgdprobe.config.completion import complete, install
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import SettingsError, UserError
 from sgdprobe.paths import CONF
@@ -72,7 +75,7 @@ def test_a_relative_config_path_is_relative_to_src() -> None:
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("note", "note: no such recipe; there are book, notes, sweep"),
+        ("note", "note: no such recipe; there are book, notes, sweep; did you mean notes?"),
         ("notes note", "note: no such recipe"),
         ("-cd notes note", "note: no such recipe"),
         ("-i note", "note: no such recipe"),
@@ -85,6 +88,16 @@ def test_a_relative_config_path_is_relative_to_src() -> None:
         ("-m --cfg job", "--multirun and --cfg cannot be combined; choose one"),
         ("notes book", "experiment=notes and experiment=book cannot be combined"),
         ("foo=1", "foo=1: no such setting"),
+        # Words of other libraries, and mistakes of typing.
+        ("lr=1", "; did you mean training.learning_rate?"),
+        ("momentum=0.9", "; did you mean training.optimizer=momentum with training.momentum?"),
+        ("dropout=0.5", "; did you mean training.weight_decay?"),
+        ("epochs=3", "; did you mean training.epochs?"),
+        ("training.learning_rat=1", "; did you mean training.learning_rate?"),
+        # What Hydra would accept, and our launcher would not do.
+        ("-m hydra/launcher=basic seed=0,1", "Hydra's own settings have no effect here"),
+        ("-m hydra.sweeper.params={seed:1}", "Hydra's own settings have no effect here"),
+        ("-m seed=sort(range(10,35,10),reverse=true)", "Hydra sorts a range into other values"),
     ],
 )
 def test_refused(typed: str, message: str) -> None:
@@ -263,4 +276,43 @@ def test_completion(answers: dict[str, CompletedProcess[str]], typed: str, words
 def test_completion_can_be_installed(answers: dict[str, CompletedProcess[str]]) -> None:
     answer = answers["install"]
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert "complete -o nospace" in answer.stdout
+    assert answer.stdout.endswith(" python python3\n")
+
+
+# As bash calls it for the word under the cursor; `python` is whatever the PATH finds.
+TAB = """
+_theirs() { COMPREPLY=(theirs); }
+complete -F _theirs python
+INSTALL
+COMP_LINE="$*" COMP_POINT=${#COMP_LINE} COMP_WORDS=("$@")
+_sgdprobe_complete python
+printf '%s\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "replies"),
+    [
+        ("python {ours} no", ["notes"]),
+        ("python {ours} init.sc", ["init.scheme=", "init.scale="]),
+        ("python {ours} init=h", ["he"]),  # bash has split the word at =
+        ("python mine.py no", ["theirs"]),
+    ],
+)
+def test_tab_runs_our_command_only(tmp_path: Path, typed: str, replies: list[str]) -> None:
+    """The user's own program writes a file when it is run; the answers are those of a stand-in."""
+    (tmp_path / "mine.py").write_text("open('it-ran', 'w')")
+    python = tmp_path / "python"
+    python.write_text(
+        "#!/bin/sh\ntouch ran-$(basename $1)\necho notes init.scheme= init.scale= init=he\n"
+    )
+    python.chmod(0o755)
+    ours = CONF.parent / "src" / "train.py"
+    words = typed.format(ours=ours).split()
+    script = TAB.replace("INSTALL", install(["-sc", "install=bash"]))
+    answer = subprocess.run(
+        ["bash", "-c", script, "bash", *words], cwd=tmp_path, capture_output=True, text=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )  # fmt: skip
+    assert (answer.stdout.split(), answer.stderr) == (replies, "")
+    assert [path.name for path in tmp_path.glob("*ran*")] == ["ran-train.py"] * ("ours" in typed)

@@ -45,7 +45,7 @@ REFUSED = {
     "~network": "a setting cannot be removed",
     "network=5": "network must be one of deep, linear, shallow; got 5",
     "notes book": "experiment=notes and experiment=book cannot be combined",
-    "seed=1,2": "add --multirun to your command line",
+    "seed=1,2": "seed=1,2: several values are a sweep, which needs -m; a list is [a,b]",
     "'init.scale=${nothing}'": "nothing",
     "-m --cfg job": "--multirun and --cfg cannot be combined; choose one",
     "--cfg": "--cfg/-c: expected one argument",

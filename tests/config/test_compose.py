@@ -1,16 +1,20 @@
 """Composition: conf/ says what the code's defaults say; a sweep composes as Hydra does."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 
-from sgdprobe.config.arguments import check_keys
-from sgdprobe.config.compose import Composer, errors_in_one_line, plain
+from sgdprobe.config import arguments
+from sgdprobe.config.arguments import check_keys, exact_range
+from sgdprobe.config.compose import Composer, errors_in_one_line
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import SettingsError
 from sgdprobe.paths import CONF
@@ -29,13 +33,19 @@ def composer() -> Iterator[Composer]:
         yield Composer(GlobalHydra.instance().config_loader(), words=["hydra.mode=MULTIRUN"])
 
 
+def plain(words: list[str]) -> dict[str, Any]:
+    """The settings that Hydra composes."""
+    values: Any = OmegaConf.to_container(compose("config", words), resolve=True)
+    return dict(values)
+
+
 def by_hydra(words: list[str]) -> Settings:
-    return Settings.from_dict(plain(compose("config", words, return_hydra_config=True)))
+    return Settings.from_dict(plain(words))
 
 
 @pytest.mark.usefixtures("composer")
 def test_conf_and_code_have_the_same_defaults() -> None:
-    composed = plain(compose("config"))
+    composed = plain([])
     assert Settings.from_dict(composed) == Settings()
     written = {
         f"{block}.{name}" if isinstance(values, dict) else block
@@ -149,10 +159,9 @@ def test_known_recipes_are_those_of_a_single_run(composer: Composer) -> None:
     [
         ["seed=1", "init.scale=0.1,0.2", "network.hidden=[50],[50,100]", "seed=range(0,10)"],
         ["++seed=1", "network=deep", "experiment=notes", "+experiment=notes"],
-        ["hydra.verbose=true", "hydra/launcher=basic"],
     ],
 )
-def test_keys_that_are_settings_groups_or_hydras(words: list[str]) -> None:
+def test_keys_that_are_settings_or_groups(words: list[str]) -> None:
     check_keys(words)
 
 
@@ -181,6 +190,74 @@ def test_an_error_of_hydra_becomes_one_line() -> None:
     with pytest.raises(SettingsError) as refusal, errors_in_one_line():
         raise HydraException("several\n  lines\n\nConfig search path:\n\tand more")
     assert str(refusal.value) == "several lines"
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Composer]:
+    """Write a recipe with this text beside the others; returns a composer that finds it."""
+    for file in sorted(CONF.rglob("*.yaml")):
+        copy = tmp_path / file.relative_to(CONF)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    monkeypatch.setattr(arguments, "CONF", tmp_path)
+
+    def write(text: str, name: str = "mine") -> Composer:
+        (tmp_path / "experiment" / f"{name}.yaml").write_text(text)
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(version_base="1.3", config_dir=str(tmp_path)):
+            return Composer(GlobalHydra.instance().config_loader())
+
+    return write
+
+
+UNFINISHED = {
+    "seed: 3": "mine.yaml must begin with the line # @package _global_",
+    "": "mine.yaml must begin with the line # @package _global_",
+    "# @package _global_\ninit:\n\tscale: 3": "mine.yaml, line 3: no YAML: found character",
+    "# @package _global_\ninit: {scale: ": "mine.yaml, line 2: no YAML: expected the node",
+    "# @package _global_\nfoo: 3": "foo=3: no such setting",
+    "# @package _global_\nseed: ${oc.env:NOT_SET}": "Environment variable 'NOT_SET' not found",
+}
+
+
+@pytest.mark.parametrize("text", UNFINISHED)
+def test_an_unfinished_recipe_is_refused_alone(
+    recipe_file: Callable[[str], Composer], capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """In one line if it is asked for; the other recipes are there without it."""
+    composer = recipe_file(text)
+    with pytest.raises(SettingsError) as refusal:
+        composer.compose(["experiment=mine"])
+    assert UNFINISHED[text] in str(refusal.value)
+    assert set(composer.recipes()) == {"best", "book", "book_relu", "notes"}
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("the recipe mine is left out: ")
+    assert UNFINISHED[text] in err
+
+
+@pytest.mark.parametrize("name", ["._notes", ".#notes"])
+def test_hidden_files_of_editors_are_no_recipes(
+    recipe_file: Callable[[str, str], Composer], name: str
+) -> None:
+    recipe_file("\0", name)
+    assert name not in arguments.recipes()
+    assert "notes" in arguments.recipes()
+
+
+@pytest.mark.parametrize(
+    ("word", "values"),
+    [
+        ("init.scale=range(0.1,0.5,0.1)", "init.scale=0.1,0.2,0.3,0.4"),
+        ("init.scale=range(1,0,-0.25)", "init.scale=1.0,0.75,0.5,0.25"),
+        ("init.scale=shuffle(range(0.1,0.4,0.1))", "init.scale=shuffle(0.1,0.2,0.3)"),
+        ("seed=range(0,3)", "seed=range(0,3)"),
+        ("init.scale=range(0.5,0.5)", "init.scale=range(0.5,0.5)"),
+        ("seed=1,2", "seed=1,2"),
+    ],
+)
+def test_a_range_has_the_values_that_are_typed(word: str, values: str) -> None:
+    assert exact_range(word) == values
 
 
 def test_a_choice_that_does_not_exist_is_refused_with_the_choices(composer: Composer) -> None:

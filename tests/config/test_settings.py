@@ -97,7 +97,7 @@ def test_a_batch_of_all_images_fits() -> None:
 
 def test_unknown_lists_the_siblings() -> None:
     assert str(unknown_setting("init.skale", 3)) == (
-        "init.skale=3: no such setting; there are init.scheme, init.scale"
+        "init.skale=3: no such setting; there are init.scheme, init.scale; did you mean init.scale?"
     )
     assert "there are seed, dtype, bits, data, network" in str(
         unknown_setting("nothing.like.it", None)

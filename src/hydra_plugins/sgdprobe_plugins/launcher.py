@@ -42,11 +42,13 @@ class SgdprobeSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launch all combinations of the recipe's axes and of the arguments, which replace them."""
+        from sgdprobe.config.arguments import exact_range
         from sgdprobe.errors import SettingsError
 
         if self.launcher is None or self.hydra_context is None:
             raise RuntimeError("setup() comes first")
         words = [f"{key}={value}" for key, value in self.params.items()] + arguments
+        words = [exact_range(word) for word in words]
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(words), None)
         if not jobs:

@@ -1,21 +1,25 @@
 """Words of a command line: recipes, options and overrides, checked before Hydra composes.
 
 A bare word such as `notes` means `experiment=notes`. Hydra's own grammar refuses it, so it is
-rewritten in the arguments, and in the line that a shell asks to complete.
+rewritten in the arguments.
 """
 
 import argparse
 import os
-from collections.abc import MutableMapping, Sequence
+import re
+from collections.abc import Sequence
+from decimal import Decimal
 from functools import cache, lru_cache
 from itertools import pairwise
+from math import ceil
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
+from sgdprobe.config.formatting import did_you_mean
 from sgdprobe.config.settings import Settings, invalid_value, unknown_setting
 from sgdprobe.errors import SettingsError
 from sgdprobe.paths import CONF, PROJECT_ROOT
@@ -30,8 +34,8 @@ def recipes() -> list[str]:
 
 
 def choices(group: str) -> list[str]:
-    """Return the names of the files in a folder of conf/."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    """Return the names of the files in a folder of conf/, without those that editors hide."""
+    return sorted(path.stem for path in (CONF / group).glob("[!.]*.yaml"))
 
 
 @cache
@@ -112,19 +116,9 @@ def _refuse_two(words: Sequence[str]) -> None:
 def check_recipe(word: str, known: Sequence[str]) -> None:
     """Raise SettingsError if the word is not a known recipe."""
     if word not in known:
-        raise SettingsError(f"{word}: no such recipe; there are {', '.join(known)}")
-
-
-def complete(environment: MutableMapping[str, str], known: Sequence[str]) -> list[str]:
-    """Return the recipes that start with the word being typed; rewrite COMP_LINE for Hydra."""
-    line = environment.get("COMP_LINE", "")
-    head, space, typed = line.rpartition(" ")
-    if not space:
-        return []
-    words = [f"experiment={word}" if word in known else word for word in head.split(" ")]
-    environment["COMP_LINE"] = " ".join([*words, typed])
-    is_bare = not typed.startswith(("-", "~", "+")) and "=" not in typed
-    return [name for name in known if is_bare and name.startswith(typed)]
+        raise SettingsError(
+            f"{word}: no such recipe; there are {', '.join(known)}{did_you_mean(word, known)}"
+        )
 
 
 def check_keys(overrides: Sequence[str]) -> None:
@@ -140,7 +134,15 @@ def check_keys(overrides: Sequence[str]) -> None:
             raise SettingsError(f"{word}: not KEY=VALUE in Hydra's grammar, {error}") from error
         key = override.key_or_group
         if override.is_hydra_override():
-            continue
+            raise SettingsError(
+                f"{word}: Hydra's own settings have no effect here; -m KEY=a,b sweeps over values, "
+                "and the settings in sweep say how"
+            )
+        if re.search(r"sort\(\s*range", word):
+            raise SettingsError(
+                f"{word}: Hydra sorts a range into other values; write the range in its order, "
+                "such as range(10,35,10) or range(30,5,-10)"
+            )
         if override.is_delete():
             raise SettingsError(f"{word}: a setting cannot be removed; give it another value")
         if key in groups():
@@ -156,6 +158,22 @@ def _check_choice(override: Override) -> None:
         if isinstance(choice, int | float):
             group = override.key_or_group
             raise invalid_value(group, choice, f"one of {', '.join(choices(group))}")
+
+
+def exact_range(word: str) -> str:
+    """Return KEY=range(0.1,0.5,0.1) as KEY=0.1,0.2,0.3,0.4, and other words as they are.
+
+    Hydra adds in binary and comes to 0.30000000000000004, which is another run than 0.3.
+    """
+    value = parse_override(word).value()
+    if not isinstance(value, RangeSweep) or isinstance(value.range(), range):
+        return word
+    start, stop, step = (Decimal(str(each)) for each in (value.start, value.stop, value.step))
+    values = [str(float(start + i * step)) for i in range(ceil((stop - start) / step))]
+    if not values:
+        return word
+    text = ",".join(values)
+    return f"{word.partition('=')[0]}={f'shuffle({text})' if value.shuffle else text}"
 
 
 @lru_cache(maxsize=4096)

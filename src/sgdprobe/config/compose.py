@@ -1,6 +1,7 @@
 """Composition by Hydra: from the words of a command line to `Settings`."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
 
-from sgdprobe.config.arguments import complete, hydra_arguments, parse_override, recipes
+from sgdprobe.config.arguments import hydra_arguments, parse_override, recipes
+from sgdprobe.config.completion import complete, install
 from sgdprobe.config.settings import TRAITS, Settings
-from sgdprobe.errors import SettingsError
+from sgdprobe.errors import SettingsError, one_line
 from sgdprobe.paths import CONF
 
 
@@ -37,6 +40,9 @@ def run_hydra(words: Sequence[str]) -> tuple[Settings, str | None, list[str]] | 
 
     if "COMP_LINE" in os.environ:
         print(*complete(os.environ, recipes()))
+    if {"-sc", "--shell-completion"} & {*words} and not any("query=" in word for word in words):
+        print(install(words))
+        return None
     words = hydra_arguments(words, recipes())
     overridden = [word.partition("=")[0].lstrip("+") for word in words if word[0] != "-"]
     sys.argv[1:] = words  # hydra.main reads them there
@@ -44,33 +50,39 @@ def run_hydra(words: Sequence[str]) -> tuple[Settings, str | None, list[str]] | 
     with errors_in_one_line():
         keep()
         for config, recipe in composed:
-            return Settings.from_dict(plain(config)), recipe, overridden
+            return _settings(_without_hydra(config), recipe), recipe, overridden
     return None
 
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Turn Hydra's errors, which have several lines, into SettingsError."""
+    """Turn errors of Hydra, and of a file in conf/, into SettingsError."""
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
         text = str(error).partition("Config search path:")[0]
+        if several := re.search("(?:argument|parameters) '(.+?)'.*--multirun", text, re.DOTALL):
+            text = f"{several[1]}: several values are a sweep, which needs -m; a list is [a,b]"
         raise SettingsError(" ".join(text.split())) from error
-
-
-def plain(config: DictConfig) -> dict[str, Any]:
-    """Return the composed settings as plain dicts, without Hydra's own block."""
-    return _resolved(_without_hydra(config))
+    except MarkedYAMLError as error:
+        place = error.problem_mark
+        where = f"{place.name}, line {place.line + 1}" if place else "a file in conf/"
+        raise SettingsError(f"{where}: no YAML: {error.problem}") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"a file in conf/ is no text in UTF-8: {error}") from error
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
-def _resolved(config: DictConfig) -> dict[str, Any]:
-    container = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
+def _settings(config: DictConfig, recipe: str | None) -> Settings:
+    """Return the settings of a composed configuration. Raises SettingsError."""
+    values: Any = OmegaConf.to_container(config, resolve=True)
+    if "experiment" in values:
+        file = CONF / "experiment" / f"{recipe}.yaml"
+        raise SettingsError(f"{file} must begin with the line # @package _global_")
+    return Settings.from_dict(values)
 
 
 def recipe_of(node: Any) -> str | None:
@@ -107,11 +119,20 @@ class Composer:
         self._bases: dict[tuple[str, ...], tuple[DictConfig, str | None, bool]] = {}
 
     def recipes(self) -> dict[str, Settings]:
-        """Return the settings of every recipe that is a single run, by name."""
-        found = {name: self.compose([f"experiment={name}"]) for name in recipes()}
-        return {
-            name: composed.settings for name, composed in found.items() if not composed.is_sweep
-        }
+        """Return the settings of every recipe that is a single run, by name.
+
+        One that cannot be composed, such as an unfinished one, is left out with a line on stderr.
+        """
+        found = {}
+        for name in recipes():
+            try:
+                composed = self.compose([f"experiment={name}"])
+            except SettingsError as error:
+                print(f"the recipe {name} is left out: {one_line(error)}", file=sys.stderr)
+                continue
+            if not composed.is_sweep:
+                found[name] = composed.settings
+        return found
 
     def compose(self, overrides: Sequence[str]) -> Composed:
         """Return the settings under these overrides. Raises SettingsError."""
@@ -124,7 +145,7 @@ class Composer:
             config, recipe, is_sweep = self._bases[keys]
             for value in values:
                 OmegaConf.update(config, value.key_or_group, value.value(), merge=False)
-            return Composed(Settings.from_dict(_resolved(config)), recipe, is_sweep)
+            return Composed(_settings(config, recipe), recipe, is_sweep)
 
     def _base(self, words: Sequence[str]) -> tuple[DictConfig, str | None, bool]:
         words = [*self._words, *words]

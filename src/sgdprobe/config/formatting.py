@@ -1,6 +1,7 @@
 """Text of values, numbers, durations and lists, and the names of runs."""
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ def repr_value(value: Any) -> str:
     if isinstance(value, float) or (isinstance(value, str) and not value.isidentifier()):
         return repr(value)
     return format_value(value)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean book?" for the nearest of the known words; empty if none is near."""
+    near = get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def percent(share: float) -> str:

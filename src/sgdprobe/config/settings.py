@@ -11,7 +11,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from sgdprobe.config.formatting import format_value, repr_value
+from sgdprobe.config.formatting import did_you_mean, format_value, repr_value
 from sgdprobe.config.validators import (
     BOOL,
     LAYER_WIDTHS,
@@ -239,13 +239,29 @@ def invalid_value(key: str, value: Any, expects: str) -> SettingsError:
 
 
 def unknown_setting(key: str, value: Any) -> SettingsError:
-    """Return the error of a setting that does not exist, with those of its block."""
-    block = key.rpartition(".")[0]
+    """Return the error of a setting that does not exist, with those of its block or the nearest."""
+    block, _, name = key.rpartition(".")
     names = [other for other in TRAITS if block and other.startswith(f"{block}.")]
     names = names or [item.name for item in fields(Settings)]
+    last = {traits.label: other for other, traits in TRAITS.items()}
+    last |= {other.rpartition(".")[2]: other for other in TRAITS} | OTHER_WORDS
+    meant = last.get(name.lower())
+    near = f"; did you mean {meant}?" if meant else did_you_mean(key, TRAITS)
     return SettingsError(
-        f"{key}={format_value(value)}: no such setting; there are {', '.join(names)}"
+        f"{key}={format_value(value)}: no such setting; there are {', '.join(names)}{near}"
     )
+
+
+# Words of other libraries and of textbooks for what a setting does here.
+OTHER_WORDS = {
+    **dict.fromkeys(("adam", "adagrad", "solver"), "training.optimizer"),
+    **dict.fromkeys(("alpha", "eta"), "training.learning_rate"),
+    **dict.fromkeys(("dropout", "l2"), "training.weight_decay"),
+    **dict.fromkeys(("depth", "layers", "units", "width"), "network.hidden"),
+    **dict.fromkeys(("steps", "updates"), "training.iterations"),
+    "momentum": "training.optimizer=momentum with training.momentum",
+    "random_state": "seed",
+}
 
 
 def _traits() -> Iterator[tuple[str, Traits]]:
@@ -273,6 +289,7 @@ def _check_together(settings: Settings) -> None:
             "training.iterations or training.epochs must be null, and only one of them; "
             f"got training.iterations={format_value(training.iterations)} and "
             f"training.epochs={format_value(training.epochs)}"
+            + ("; to count epochs, type training.iterations=null too" if training.epochs else "")
         )
     if settings.data.root is None and settings.data.name != "mnist":
         raise invalid_value("data.name", settings.data.name, "mnist while data.root is null")
