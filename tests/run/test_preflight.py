@@ -6,12 +6,19 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
+from sgdprobe.config.formatting import format_value
 from sgdprobe.config.settings import Settings
-from sgdprobe.nn import Network
-from sgdprobe.run.build import build_network, initial_params, load_data, random_streams, splits
+from sgdprobe.nn import Examples, Network
+from sgdprobe.run.build import (
+    build_network,
+    initial_params,
+    load_data,
+    random_streams,
+    splits,
+    updates_and_epochs,
+)
 from sgdprobe.run.preflight import preflight
 
 if TYPE_CHECKING:
@@ -78,8 +85,26 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "learning_rate": (
         {"training.learning_rate": 100},
-        r"learning rate 100: the first update raises the loss on its own batch from 2\.3 to 1\d",
+        r"learning rate 100: 50 trial updates raise the loss to \d+\.\d; at the start, or for a "
+        r"guess, it is 2\.3",
         {"training.learning_rate": 1},
+    ),
+    # One layer of one unit cannot be on and off in ten ways.
+    "narrow": (
+        {"network.hidden": [50, 1]},
+        r"a hidden layer has 1 unit, which is few to tell 10 classes apart",
+        {"network.hidden": [4]},  # log2 of 10 is 3.3
+    ),
+    "too_short": (
+        {"training.iterations": 99},
+        r"99 updates: a network that learns well takes thousands",
+        {"training.iterations": 100},
+    ),
+    "too_slow": (
+        HE | {"training.learning_rate": 1e-6},
+        r"learning rate 1e-06: with the gradient of the start all 10,000 updates lower the loss by "
+        r"0\.0\d+, a guess scores 2\.303",
+        HE | {"training.learning_rate": 0.001},
     ),
 }
 SANE: list[dict[str, Any]] = [{}, {"network.activation": "relu"}, HE, {"network.hidden": []}]
@@ -90,13 +115,12 @@ def warned(digits: Path) -> Callable[[dict[str, Any]], dict[str, str]]:
     """The warnings under these settings, by name."""
 
     def look(flat: dict[str, Any]) -> dict[str, str]:
-        settings, network, x, t = begun(flat, digits)
-        return {caution.name: caution.text for caution in preflight(settings, network, x, t)}
+        return {caution.name: caution.text for caution in preflight(*begun(flat, digits))}
 
     return look
 
 
-def begun(flat: dict[str, Any], root: Path) -> tuple[Settings, Network, Any, Any]:
+def begun(flat: dict[str, Any], root: Path) -> tuple[Settings, Network, Examples, int]:
     blocks: dict[str, Any] = {"data": {"root": str(root)}}
     for key, value in flat.items():
         block, _, name = key.rpartition(".")
@@ -104,12 +128,8 @@ def begun(flat: dict[str, Any], root: Path) -> tuple[Settings, Network, Any, Any
     settings = Settings.from_dict(blocks)
     data = load_data(settings)
     first = initial_params(settings, data, random_streams(settings.seed)["weights"])
-    batch = np.arange(settings.training.batch_size)
-    return (
-        settings,
-        build_network(settings, data, first),
-        *splits(settings, data).train.batch(batch),
-    )
+    network = build_network(settings, data, first)
+    return settings, network, splits(settings, data).train, updates_and_epochs(settings, data)[0]
 
 
 Warned = Callable[[dict[str, Any]], dict[str, str]]
@@ -149,17 +169,24 @@ def test_the_floor_under_the_other_loss(warned: Warned) -> None:
     assert found["batch_softmax"].endswith("can't fall below 0.405")
 
 
-def test_nothing_is_touched(digits: Path) -> None:
-    settings, network, x, t = begun(NOTES, digits)
-    network.gradient(x, t)
-    h = network.layers(len(x)).last.dx
-    theta, grad, hidden = network.theta.copy(), network.grad.copy(), h.copy()
-    images, labels = x.copy(), t.copy()
-    preflight(settings, network, x, t)
-    for before, now in (
-        (theta, network.theta), (grad, network.grad), (hidden, h), (images, x), (labels, t)
-    ):  # fmt: skip
-        np.testing.assert_array_equal(before, now)
+@pytest.mark.parametrize("rate", [1.5, 1000.0, 1e30])
+def test_a_learning_rate_that_kills_relu_units_is_said(warned: Warned, rate: float) -> None:
+    found = warned(HE | {"network.hidden": [100], "training.learning_rate": rate})
+    assert found["learning_rate"].startswith(f"learning rate {format_value(rate)}: ")
+
+
+def test_a_first_step_back_is_no_fault_of_the_learning_rate(warned: Warned) -> None:
+    # It learns to 95 %: its first update raises the loss, and the next ones lower it.
+    settings = {"network.hidden": [100, 100], "init.scheme": "he", "init.scale": 1}
+    assert warned(settings | {"training.learning_rate": 2, "training.batch_size": 500}) == {}
+
+
+def test_one_image_does_not_tell_that_units_are_dead(warned: Warned) -> None:
+    for seed in range(10):
+        found = warned(
+            HE | {"training.batch_size": 1, "training.learning_rate": 0.01, "seed": seed}
+        )
+        assert not [name for name in found if name.startswith("dead")], (seed, found)
 
 
 def test_a_run_prints_and_records_them_before_it_trains(
@@ -181,9 +208,11 @@ def test_a_sweep_counts_them(
     new_store: Callable[[], str],
     runs: "Callable[[str], list[Run]]",
 ) -> None:
-    words = "-m network.softmax_over=sample,batch seed=0,1 sweep.backend=sequential sweep.n_jobs=1"
+    words = "-m network.softmax_over=sample,batch seed=0,1 training.iterations=100"
     uri = new_store()
-    (answer,) = run_commands([words.split()], MLFLOW_TRACKING_URI=uri)
+    (answer,) = run_commands(
+        [[*words.split(), "sweep.backend=sequential", "sweep.n_jobs=1"]], MLFLOW_TRACKING_URI=uri
+    )
     assert answer.returncode == 0, answer.stderr
     assert "warning:" not in answer.stdout
     assert "2 runs with warnings before training, in their tags: batch_softmax 2" in answer.stdout

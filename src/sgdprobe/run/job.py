@@ -231,9 +231,9 @@ class TrainingSetup:
 def _preflight(
     setup: TrainingSetup, recorder: "tracking.RunRecorder", callbacks: RunCallbacks
 ) -> list[PreflightWarning]:
-    """Warn of what looks wrong on the first images: a random draw would move a stream."""
-    images = np.arange(setup.settings.training.batch_size)
-    warnings = preflight(setup.settings, setup.network, *setup.examples.train.batch(images))
+    """Warn of what looks wrong on the first images."""
+    trial = build_network(setup.settings, setup.data, setup.initial)
+    warnings = preflight(setup.settings, trial, setup.examples.train, setup.updates)
     recorder.tags({f"preflight.{warning.name}": warning.text for warning in warnings})
     for warning in warnings:
         callbacks.on_warning(warning)

@@ -11,15 +11,21 @@ import numpy as np
 
 from sgdprobe.config.formatting import format_value
 from sgdprobe.config.settings import Settings
-from sgdprobe.nn import Network, symptoms
-from sgdprobe.nn.functions import Array, Labels
+from sgdprobe.nn import Examples, Network, symptoms
+from sgdprobe.nn.functions import Labels
 from sgdprobe.run.build import build_optimizer
 
-# Above these a check warns. The recipes that learn well stay far below all of them.
+# Where each check warns; experiments/preflight counts hits and false alarms.
 MAX_SATURATED = 0.5  # share of a layer that is saturated or dead
 MAX_FIRST_LOSS_RATIO = 1.5  # times the loss of a guess
 MAX_GRADIENT_RATIO = 100.0  # times, between the gradients of two layers
-MAX_LOSS_INCREASE = 2.0  # times, by which the first update makes the loss larger
+MAX_LOSS_INCREASE = 1.3  # times the first loss and that of a guess, after the trial updates
+MIN_DECREASE = 0.1  # of the loss of a guess, that all updates together promise at the start
+MIN_UPDATES = 100  # a network that learns well takes thousands
+
+LOOKED_AT = 100  # images, or a batch if that is more: of one image every unit looks dead or alive
+TRIAL_UPDATES = 50  # on a copy of the network
+TRIAL_IMAGES = 5000  # in all trial updates, so that large batches take no longer
 
 PIXELS = {"unit": "0..1", "none": "0..255", "standard": "mean 0, deviation 1"}
 
@@ -32,28 +38,38 @@ class PreflightWarning:
     text: str
 
 
-def preflight(settings: Settings, network: Network, x: Array, t: Labels) -> list[PreflightWarning]:
-    """Return the warnings for this batch, with the weights as they are.
+def preflight(
+    settings: Settings, network: Network, examples: Examples, updates: int
+) -> list[PreflightWarning]:
+    """Return the warnings for the first images, with the weights as they are.
 
-    Works on a copy of the network: no weight, buffer or random stream of the run is touched.
+    network : one of the same weights as the run's, which is trained here and then of no use.
+    updates : the run's length. No random stream is used: images are taken in their order.
     """
-    trial = Network(
-        network.params,
-        activation=settings.network.activation,
-        softmax_over=settings.network.softmax_over,
-        loss=settings.network.loss,
-        factor=network.factor,
-        offset=network.offset,
-    )
+    n = min(max(settings.training.batch_size, LOOKED_AT), len(examples))
+    x, t = examples.batch(np.arange(n))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        signs = symptoms(trial, x, t)
+        signs = symptoms(network, x, t)
+        guess, first = _loss_of_guess(settings, network, t), network.loss(x, t)
         return [
-            *_layers(settings, trial, signs),
-            *_softmax(settings, trial, t),
-            *_first_loss(settings, trial, x, t),
-            *_gradients(trial, signs),
-            *_first_update(settings, trial, x, t),
+            *_narrow(settings, network),
+            *_layers(settings, network, signs),
+            *_softmax(settings, network, t),
+            *_first_loss(guess, first),
+            *_gradients(network, signs),
+            *_length(settings, network, updates, guess),
+            *_trial(settings, network, examples, max(guess, first)),
         ]
+
+
+def _narrow(settings: Settings, network: Network) -> Iterator[PreflightWarning]:
+    """Warn of a layer with too few units to tell the classes apart by on and off."""
+    least, classes = min(settings.network.hidden, default=0), _classes(network)
+    if 0 < least < math.log2(classes):
+        units = f"{least} unit{'s' * (least > 1)}"
+        yield PreflightWarning(
+            "narrow", f"a hidden layer has {units}, which is few to tell {classes} classes apart"
+        )
 
 
 def _layers(
@@ -82,9 +98,10 @@ def _is_relu(settings: Settings) -> bool:
 
 def _softmax(settings: Settings, network: Network, t: Labels) -> Iterator[PreflightWarning]:
     """Warn of one softmax over several samples: even a perfect network divides 1 among them."""
-    n = len(t)
+    n = settings.training.batch_size
     if settings.network.softmax_over == "batch" and n > 1:
         best = np.zeros((n, _classes(network)))
+        t = np.resize(t, n)
         best[np.arange(n), t] = 1 / n
         least = network.loss_function.function(best, t)
         log = f"ln {n} = " if settings.network.loss == "cross_entropy" else ""
@@ -94,17 +111,18 @@ def _softmax(settings: Settings, network: Network, t: Labels) -> Iterator[Prefli
         )
 
 
-def _first_loss(
-    settings: Settings, network: Network, x: Array, t: Labels
-) -> Iterator[PreflightWarning]:
-    """Warn of a first loss above that of a network that prefers no class."""
+def _loss_of_guess(settings: Settings, network: Network, t: Labels) -> float:
+    """Return the loss of a network that prefers no class."""
     classes = _classes(network)
     shares = classes * len(t) if settings.network.softmax_over == "batch" else classes
-    guess = network.loss_function.function(np.full((len(t), classes), 1 / shares), t)
-    loss = network.loss(x, t)
-    if not loss <= MAX_FIRST_LOSS_RATIO * guess:  # also true of NaN
+    return network.loss_function.function(np.full((len(t), classes), 1 / shares), t)
+
+
+def _first_loss(guess: float, first: float) -> Iterator[PreflightWarning]:
+    """Warn of a first loss above that of a network that prefers no class."""
+    if not first <= MAX_FIRST_LOSS_RATIO * guess:  # also true of NaN
         yield PreflightWarning(
-            "first_loss", f"loss at the start is {loss:.1f}, a guess scores {guess:.3f}"
+            "first_loss", f"loss at the start is {first:.1f}, a guess scores {guess:.3f}"
         )
 
 
@@ -134,20 +152,54 @@ def _gradients(network: Network, signs: dict[str, float]) -> Iterator[PreflightW
         )
 
 
-def _first_update(
-    settings: Settings, network: Network, x: Array, t: Labels
+def _length(
+    settings: Settings, network: Network, updates: int, guess: float
 ) -> Iterator[PreflightWarning]:
-    """Warn of an update that raises the loss of the batch it was computed from."""
+    """Warn of a run that is too short, or whose steps are too small, to get anywhere.
+
+    To first order an update of SGD lowers the loss by learning rate · |gradient|².
+    """
     rate = settings.training.learning_rate
-    before = network.gradient(x, t)
-    build_optimizer(settings).step(network)
-    after = network.loss(x, t)
-    # The comparison is written so that it is also true of NaN.
-    if math.isfinite(before) and not after <= MAX_LOSS_INCREASE * before:
+    if updates < MIN_UPDATES:
+        yield PreflightWarning(
+            "too_short", f"{updates} updates: a network that learns well takes thousands"
+        )
+    decrease = updates * rate * float(np.vdot(network.grad, network.grad))
+    if settings.training.optimizer == "sgd" and decrease < MIN_DECREASE * guess:
+        yield PreflightWarning(
+            "too_slow",
+            f"learning rate {format_value(rate)}: with the gradient of the start all "
+            f"{updates:,} updates lower the loss by {_short(decrease)}, a guess scores {guess:.3f}",
+        )
+
+
+def _trial(
+    settings: Settings, network: Network, examples: Examples, worst: float
+) -> Iterator[PreflightWarning]:
+    """Train a little, and warn if that makes the loss larger than `worst`, or kills units."""
+    size = settings.training.batch_size
+    count = max(5, min(TRIAL_UPDATES, TRIAL_IMAGES // size))
+    optimizer, losses = build_optimizer(settings), []
+    for k in range(count):
+        x, t = examples.batch(np.arange(k * size, (k + 1) * size) % len(examples))
+        losses.append(network.gradient(x, t))
+        optimizer.step(network)
+    n = min(max(size, LOOKED_AT), len(examples))
+    signs = symptoms(network, *examples.batch(np.arange(n)))
+    loss = float(np.mean(losses[-max(1, count // 5) :]))
+    dead = max((signs[f"dead_{k}"] for k in range(1, network.depth)), default=0.0)
+    rate = format_value(settings.training.learning_rate)
+    if not loss <= MAX_LOSS_INCREASE * worst:  # also true of NaN
         yield PreflightWarning(
             "learning_rate",
-            f"learning rate {format_value(rate)}: the first update raises the loss on its own "
-            f"batch from {_short(before)} to {_short(after)}",
+            f"learning rate {rate}: {count} trial updates raise the loss to {_short(loss)}; "
+            f"at the start, or for a guess, it is {_short(worst)}",
+        )
+    elif _is_relu(settings) and dead > MAX_SATURATED:
+        yield PreflightWarning(
+            "learning_rate",
+            f"learning rate {rate}: after {count} trial updates {100 * dead:.1f} % of a layer's "
+            "units are dead for every image",
         )
 
 
