@@ -28,7 +28,7 @@ def recorder(store: "tracking.Store", digits: Path) -> "tracking.RunRecorder":
 
 
 def recorded(store: "tracking.Store") -> "list[tracking.RecordedRun]":
-    return tracking.reader(store.uri).in_experiment("any")
+    return tracking.reader(store.uri).find(experiment_id=store.experiment_id)
 
 
 def test_the_constructor_writes_nothing(

@@ -1,6 +1,5 @@
 """Rerun recorded runs from the store alone, and compare every number."""
 
-import random
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -115,19 +114,18 @@ def rerun_sweep(word: str, sample: int | None, n_jobs: int, options: RerunOption
     for option, value, check in (("--sample", sample, SAMPLE), ("--n-jobs", n_jobs, N_JOBS)):
         check_value(option, value, check)
     store_runs = tracking.connect(options.uri)
-    runs = tracking.find_sweep(store_runs, word)
-    sweep = runs[0].tags["sweep"]
-    ended = [run for run in runs if run.status in ENDED]
-    if not ended:
+    sweep = tracking.find_sweep(store_runs, word)
+    chosen = tracking.ended_runs(store_runs, sweep, sample)
+    if not chosen:
         raise UserError(f"sweep {sweep} has no run that ended")
-    chosen = random.SystemRandom().sample(ended, min(sample or len(ended), len(ended)))
     records = [tracking.read_files(store_runs.uri, run) for run in chosen]
     if options.at_commit:
         words = [] if sample is None else ["--sample", str(sample)]
         return _at_commit(records, ["--sweep", sweep, *words, "--n-jobs", str(n_jobs)], options)
     label = f"rerun-{sweep}-{secrets.token_hex(2)}"
     tasks = _sweep_tasks(records, label, options)
-    _print(f"rerunning {len(records)} of the {len(runs)} runs of sweep {sweep}")
+    drawn = "" if sample is None else ", drawn at random"
+    _print(f"rerunning {len(records)} run{'s' * (len(records) > 1)} of sweep {sweep}{drawn}")
     verdicts = _run_all(records, tasks, SweepSettings(n_jobs=n_jobs), label)
     CONSOLE.print(_table(records, verdicts))
     words = [verdict.word for verdict, _ in verdicts.values()]

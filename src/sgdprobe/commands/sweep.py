@@ -20,7 +20,7 @@ from sgdprobe.run.build import load_data
 from sgdprobe.run.job import Outcome, identity
 from sgdprobe.sweep.plan import Plan
 from sgdprobe.sweep.pool import fan_out, process_count, starting_workers
-from sgdprobe.sweep.resume import Task, expected_seconds, finished_outcomes, stale_runs
+from sgdprobe.sweep.resume import Task, expected_seconds, finished_outcomes
 
 Recipes = Mapping[str, Settings]
 
@@ -44,10 +44,9 @@ def run_sweep(plan: Plan, load_recipes: Callable[[], Recipes] | None) -> int:
             for name in _experiments(plan)
         }
         tasks = _tasks(plan, stores)
-        done = finished_outcomes(tasks) if settings.sweep.resume else {}
+        done, stale = finished_outcomes(tasks if settings.sweep.resume else [])
         pending = [task for task in tasks if task[0].name not in done]
-        if settings.sweep.resume:
-            print_stale(pending, console)
+        print_stale(stale, console)
         if starting.is_alive():
             starting.join()
     started = time.perf_counter()
@@ -123,12 +122,11 @@ def print_plan(plan: Plan, console: Console) -> int:
         name: tracking.find_experiment(settings.tracking.uri, name) for name in _experiments(plan)
     }
     tasks = _tasks(plan, {name: store for name, store in found.items() if store is not None})
-    done = finished_outcomes(tasks) if settings.sweep.resume else {}
+    done, stale = finished_outcomes(tasks if settings.sweep.resume else [])
     for job in plan.jobs:
         console.print(f"{'done before' if job.name in done else 'to do':12}{job.name}")
     pending = [task for task in tasks if task[0].name not in done]
-    if settings.sweep.resume:
-        print_stale(pending, console)
+    print_stale(stale, console)
     count = len(plan.jobs) - len(done)
     seconds = expected_seconds(pending) if len(pending) == count else None
     processes = min(process_count(settings.sweep, count), max(1, count))
@@ -142,9 +140,9 @@ def print_plan(plan: Plan, console: Console) -> int:
     return 0
 
 
-def print_stale(tasks: Sequence[Task], console: Console) -> None:
+def print_stale(stale: Mapping[str, int], console: Console) -> None:
     """Print how many finished runs do not count, and why."""
-    for reason, count in stale_runs(tasks).items():
+    for reason, count in stale.items():
         console.print(f"{count} finished runs of these settings do not count: {reason}")
 
 

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sgdprobe.config.formatting import format_value, run_name
 from sgdprobe.config.settings import Settings
@@ -41,7 +41,7 @@ class Plan:
                 raise SettingsError(f"{key} must be the same in all runs of a sweep; got {values}")
         for settings, _ in unique:
             load_data(settings)
-        sweep = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        sweep = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         varied = _in_order(differing, [axis.lstrip("+") for axis in axes])
         several = len({recipe for _, recipe in unique}) > 1
         jobs = [_job(settings, recipe, sweep, varied, several) for settings, recipe in unique]

@@ -134,7 +134,7 @@ def _work(job: Job, store: "tracking.Store") -> Outcome:
     with tracking.store_errors(store.uri), tracking.run_lock(store.uri, job.tags["key"]):
         tracking.check_writable(store.uri)
         may_reuse = job.settings.sweep.resume and job.rerun_of is None
-        done = finished_outcomes([(job, store)]) if may_reuse else {}
+        done = finished_outcomes([(job, store)])[0] if may_reuse else {}
         return done.get(job.name) or run_job(job, store)
 
 

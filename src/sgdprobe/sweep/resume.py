@@ -1,7 +1,7 @@
 """Resuming a sweep: which of its runs the store has already, and how long the others take."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sgdprobe import tracking
 from sgdprobe.run.job import Job, Outcome
@@ -12,40 +12,32 @@ Task = tuple[Job, "tracking.Store"]
 STALE_REASONS = {"source_hash": "other source", "data_hash": "other data"}
 
 
-def finished_outcomes(tasks: Sequence[Task]) -> dict[str, Outcome]:
+def finished_outcomes(tasks: Sequence[Task]) -> tuple[dict[str, Outcome], Counter[str]]:
     """Return the outcomes, by job name, of the jobs that are finished under the same key.
 
-    A run that this very sweep made, and whose worker died before it reported, is not reused.
+    And count, by reason, the other jobs that have a finished run of the same settings only. A run
+    that this very sweep made, and whose worker died before it reported, is not reused.
     """
     outcomes: dict[str, Outcome] = {}
+    stale: Counter[str] = Counter()
     for store, jobs in _by_store(tasks).items():
-        found = tracking.finished_runs(store, "key", [job.tags["key"] for job in jobs])
+        found = tracking.finished_runs(store, [job.tags["program"] for job in jobs])[::-1]
+        by_key, by_program = ({r.tags.get(tag): r for r in found} for tag in ("key", "program"))
         for job in jobs:
-            run = found.get(job.tags["key"])
+            run = by_key.get(job.tags["key"])
+            other = by_program.get(job.tags["program"])
             if run is not None and "test_accuracy" in run.metrics:
                 reused = run.tags.get("sweep") != job.tags.get("sweep")
                 outcomes[job.name] = Outcome(
                     job, "FINISHED", run.run_id, run.seconds, run.metrics, reused=reused,
                     ending=run.tags.get("diagnostic.ending", ""),
                 )  # fmt: skip
-    return outcomes
-
-
-def stale_runs(tasks: Sequence[Task]) -> Mapping[str, int]:
-    """Count the jobs that have a finished run of the same settings only, by reason."""
-    reasons: Counter[str] = Counter()
-    for store, jobs in _by_store(tasks).items():
-        found = tracking.finished_runs(store, "program", [job.tags["program"] for job in jobs])
-        for job in jobs:
-            run = found.get(job.tags["program"])
-            if run is not None:
+            elif other is not None:
                 why = [
-                    words
-                    for tag, words in STALE_REASONS.items()
-                    if run.tags.get(tag) != job.tags[tag]
+                    r for tag, r in STALE_REASONS.items() if other.tags.get(tag) != job.tags[tag]
                 ]
-                reasons[" and ".join(why)] += 1
-    return reasons
+                stale[" and ".join(why)] += 1
+    return outcomes, stale
 
 
 def expected_seconds(tasks: Sequence[Task]) -> float | None:

@@ -34,6 +34,7 @@ __all__ = [
 
 REQUIRED_ARTIFACTS = ("settings.yaml", "provenance.json", "numbers.json")
 DIFF = "uncommitted.diff"
+MAX_SWEEPS = 200  # in a tag, which has at most 5,000 characters
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,10 @@ def tag_verdict(uri: str, run_id: str, verdict: str) -> None:
 def add_to_sweep(uri: str, sweep: str, run_ids: Sequence[str]) -> None:
     """Tag runs that a later sweep reused. Raises StoreError."""
     earlier = {run.run_id: run.tags.get(ALSO_IN) for run in reader(uri).with_ids(run_ids)}
-    tags = {run_id: f"{sweeps or ''} {sweep}".strip() for run_id, sweeps in earlier.items()}
+    tags = {
+        run_id: " ".join([sweep, *(sweeps or "").split()][:MAX_SWEEPS])
+        for run_id, sweeps in earlier.items()
+    }
     with store_errors(uri):
         if not is_database(uri):
             client = client_of(uri)

@@ -1,18 +1,20 @@
 """Questions to a store about its runs: one interface, for a server and for a database.
 
 MLflow's own search and histories take a minute for a thousand runs; a database is therefore asked
-directly, in the tables that MLflow keeps there.
+directly, in the tables that MLflow keeps there. A server is asked for no run that is not needed.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from sqlalchemy import ColumnElement, Select, TableClause, column, select, table
+from sqlalchemy import ColumnElement, Connection, Select, TableClause, column, select, table
 
 from sgdprobe.tracking.address import is_database, run_url, store_uri
 from sgdprobe.tracking.runs import RecordedRun
@@ -23,9 +25,27 @@ __all__ = ["RunReader", "connect", "reader"]
 Series = Mapping[str, Mapping[str, Sequence[float]]]  # by run id and metric
 
 CHUNK = 500  # values in one question; databases limit how long one may be
-FEW = 50  # tags that are asked for one by one: MLflow's search knows no IN for tags
 PAGE = 1000
+AT_ONCE = 4  # requests to a server; `mlflow server` has four processes
 DETAILS = ("params", "tags", "metrics")
+RUN_ID = "attributes.run_id"
+NEWEST, OLDEST = "attributes.start_time DESC", "attributes.start_time ASC"
+
+
+class Condition(NamedTuple):
+    """A condition in the words of MLflow's search.
+
+    field : attributes.NAME or tags.NAME. operator : =, !=, LIKE, IS NULL or IS NOT NULL.
+    """
+
+    field: str
+    operator: str
+    value: str = ""
+
+
+def pattern(word: str) -> str:
+    """Return a word for LIKE. MLflow's search knows no escapes: what has a meaning matches any."""
+    return re.sub(r"""['"\\%\[\]*?]""", "_", word)
 
 
 def connect(uri: str | None) -> "RunReader":
@@ -44,43 +64,41 @@ def reader(uri: str) -> "RunReader":
 class RunReader:
     """Questions to a store through MLflow's client, which can ask a server, and any other store.
 
-    Runs come oldest first, without deleted ones. Raises StoreError.
+    Deleted runs are left out. Raises StoreError.
     """
 
     uri: str
 
+    def find(
+        self,
+        *conditions: Condition,
+        among: tuple[str, Collection[str]] | None = None,
+        experiment_id: str | None = None,
+        limit: int | None = None,
+        order: str = NEWEST,
+        details: Collection[str] = DETAILS,
+    ) -> list[RecordedRun]:
+        """Return the runs that fulfil all conditions, oldest first.
+
+        among : a field, and values of which it has one. limit : no more than so many, the first in
+        this order. details : those that the caller needs; reading the others takes time, and a
+        server sends all.
+        """
+        with store_errors(self.uri), ThreadPoolExecutor(AT_ONCE) as pool:
+            ids = [experiment_id] if experiment_id else list(self._experiments)
+            search = partial(_search, client_of(self.uri), ids, limit, order)
+            found = [run for some in pool.map(search, _filters(conditions, among)) for run in some]
+            return _oldest_first({run.info.run_id: self._converted(run) for run in found}.values())
+
     def with_ids(self, run_ids: Collection[str]) -> list[RecordedRun]:
         """Return the runs with these ids."""
-        lists = (", ".join(map(_quoted, chunk)) for chunk in _chunks(run_ids))
-        return self._search(*(f"attributes.run_id IN ({some})" for some in lists))
+        return self.find(among=(RUN_ID, run_ids))
 
     def with_tag(
         self, tag: str, values: Collection[str], details: Collection[str] = DETAILS
     ) -> list[RecordedRun]:
-        """Return the runs that have one of these values of a tag.
-
-        details : those that the caller needs; reading the others takes time.
-        """
-        if len(values) <= FEW:
-            return self._search(*(f"tags.{tag} = {_quoted(value)}" for value in set(values)))
-        return [r for r in self._search(f"tags.{tag} IS NOT NULL") if r.tags[tag] in values]
-
-    def in_experiment(self, experiment: str) -> list[RecordedRun]:
-        """Return the runs of the experiment with this name."""
-        return self._search("", experiment=experiment)
-
-    def named(self, word: str) -> list[RecordedRun]:
-        """Return the runs with this name, or with an id that begins so."""
-        conditions = (f"run_id LIKE {_quoted(word + '%')}", f"run_name = {_quoted(word)}")
-        return self._search(*(f"attributes.{condition}" for condition in conditions))
-
-    def newest(self, count: int, without_tag: str) -> list[RecordedRun]:
-        """Return the last runs that have no such tag."""
-        return self._search(f"tags.{without_tag} IS NULL", newest=count)
-
-    def tag_values(self, tag: str) -> list[tuple[str, str]]:
-        """Return the id of each run that has a tag, and its value."""
-        return [(run.run_id, run.tags[tag]) for run in self._search(f"tags.{tag} IS NOT NULL")]
+        """Return the runs that have one of these values of a tag."""
+        return self.find(among=(f"tags.{tag}", values), details=details)
 
     def series(self, runs: Collection[RecordedRun], names: Collection[str]) -> Series:
         """Return the values of these metrics, epoch by epoch."""
@@ -96,28 +114,41 @@ class RunReader:
                 for run in runs
             }
 
-    def _search(
-        self, *conditions: str, experiment: str | None = None, newest: int | None = None
-    ) -> list[RecordedRun]:
-        """Return the runs that fulfil one of the conditions, or the newest of them."""
-        with store_errors(self.uri):
-            client = client_of(self.uri)
-            names = dict(_experiments(client))
-            ids = [i for i, name in names.items() if experiment in (None, name)]
-            found = {
-                run.info.run_id: self._converted(run, names[run.info.experiment_id])
-                for condition in conditions
-                for run in islice(_runs(client, ids, condition, newest or PAGE), newest)
-            }
-        return _oldest_first(found.values())
+    @cached_property
+    def _experiments(self) -> dict[str, str]:
+        """The name of every experiment, by id."""
+        return {found.experiment_id: found.name for found in _experiments(client_of(self.uri))}
 
-    def _converted(self, run: Run, experiment: str) -> RecordedRun:
+    def _converted(self, run: Run) -> RecordedRun:
         info, data = run.info, run.data
         return RecordedRun(
-            info.run_id, info.status, info.run_name, experiment,
+            info.run_id, info.status, info.run_name, self._experiments[info.experiment_id],
             run_url(self.uri, info.experiment_id, info.run_id), info.artifact_uri,
             info.start_time, info.end_time, data.params, data.tags, data.metrics,
         )  # fmt: skip
+
+
+def _filters(
+    conditions: Sequence[Condition], among: tuple[str, Collection[str]] | None
+) -> Iterator[str]:
+    """Yield texts for MLflow's search, which has no OR, and no IN for tags."""
+    texts = [_filter(condition) for condition in conditions]
+    field, values = among or ("", [])
+    alternatives = [_filter(Condition(field, "=", value)) for value in sorted(set(values))]
+    if field == RUN_ID:
+        lists = (", ".join(map(_quoted, chunk)) for chunk in _chunks(values))
+        alternatives = [f"{field} IN ({some})" for some in lists]
+    for alternative in [""] if among is None else alternatives:
+        yield " AND ".join(filter(None, [*texts, alternative]))
+
+
+def _filter(condition: Condition) -> str:
+    field, operator, value = condition
+    if "NULL" in operator:
+        return f"{field} {operator}"
+    if operator == "=" and ({"'", '"'} <= set(value) or value.endswith("\\")):
+        operator, value = "LIKE", pattern(value)
+    return f"{field} {operator} {_quoted(value)}"
 
 
 def _chunks(values: Collection[str]) -> list[list[str]]:
@@ -134,27 +165,28 @@ def _oldest_first(runs: Iterable[RecordedRun]) -> list[RecordedRun]:
     return sorted(runs, key=lambda run: (run.start_time, run.run_id))
 
 
-def _experiments(client: MlflowClient) -> Iterator[tuple[str, str]]:
-    """Yield id and name of every experiment, page by page."""
+def _experiments(client: MlflowClient) -> Iterator[Any]:
+    """Yield every experiment, page by page."""
     token: str | None = None
     while token != "":
         page = client.search_experiments(max_results=PAGE, page_token=token)
-        yield from ((found.experiment_id, found.name) for found in page)
-        token = page.token or ""
-
-
-def _runs(
-    client: MlflowClient, experiments: list[str], condition: str, at_once: int
-) -> Iterator[Run]:
-    """Yield the runs of these experiments that fulfil a condition, newest first, page by page."""
-    token: str | None = None
-    order = ["attributes.start_time DESC"]
-    while experiments and token != "":
-        page = client.search_runs(
-            experiments, condition, max_results=min(at_once, PAGE), order_by=order, page_token=token
-        )
         yield from page
         token = page.token or ""
+
+
+def _search(
+    client: MlflowClient, experiments: list[str], limit: int | None, order: str, text: str
+) -> list[Run]:
+    """Return the runs of these experiments that fulfil a condition."""
+    found: list[Run] = []
+    token: str | None = None
+    while experiments and token != "":
+        page = client.search_runs(
+            experiments, text, max_results=limit or PAGE, order_by=[order], page_token=token
+        )
+        found += page
+        token = "" if limit else page.token or ""
+    return found
 
 
 def _table(name: str, *columns: str) -> TableClause:
@@ -171,68 +203,90 @@ PARAMS, TAGS, LATEST = (
 )
 METRICS = _table("metrics", "run_uuid", "key", "value", "step")
 
-IS_ACTIVE = RUNS.c.lifecycle_stage == "active"
+COLUMNS = {**RUNS.c, "run_id": RUNS.c.run_uuid, "run_name": RUNS.c.name}  # by MLflow's names
 HEADS = (
     select(RUNS, EXPERIMENTS.c.name.label("experiment"))
     .join(EXPERIMENTS, EXPERIMENTS.c.experiment_id == RUNS.c.experiment_id)
-    .where(IS_ACTIVE)
+    .where(RUNS.c.lifecycle_stage == "active")
 )
 
 
 class SqlReader(RunReader):
     """The same questions to a database, in few queries however many runs there are."""
 
-    def with_ids(self, run_ids: Collection[str]) -> list[RecordedRun]:
-        return self._read(run_ids, DETAILS)
-
-    def with_tag(
-        self, tag: str, values: Collection[str], details: Collection[str] = DETAILS
+    def find(
+        self,
+        *conditions: Condition,
+        among: tuple[str, Collection[str]] | None = None,
+        experiment_id: str | None = None,
+        limit: int | None = None,
+        order: str = NEWEST,
+        details: Collection[str] = DETAILS,
     ) -> list[RecordedRun]:
-        tagged = select(TAGS.c.run_uuid).where(TAGS.c.key == tag)
-        return self._read([i for (i,) in self._among(tagged, TAGS.c.value, values)], details)
-
-    def in_experiment(self, experiment: str) -> list[RecordedRun]:
-        heads = self._rows(HEADS.where(EXPERIMENTS.c.name == experiment))
-        return self.with_ids([head.run_uuid for head in heads])
-
-    def tag_values(self, tag: str) -> list[tuple[str, str]]:
-        tagged = select(TAGS.c.run_uuid, TAGS.c.value).where(TAGS.c.key == tag)
-        of_runs = tagged.join(RUNS, RUNS.c.run_uuid == TAGS.c.run_uuid).where(IS_ACTIVE)
-        return [(run_id, value) for run_id, value in self._rows(of_runs)]
+        query = HEADS.where(*(_sql_condition(condition) for condition in conditions))
+        if experiment_id is not None:
+            query = query.where(RUNS.c.experiment_id == int(experiment_id))
+        if limit is not None:
+            key, _, direction = order.partition(" ")
+            by = _sql_field(key)
+            query = query.order_by(by.desc() if direction == "DESC" else by, RUNS.c.run_uuid)
+            query = query.limit(limit)
+        queries = [query]
+        if among is not None:
+            field, values = _sql_field(among[0]), among[1]
+            queries = [query.where(field.in_(chunk)) for chunk in _chunks(values)]
+        with store_errors(self.uri), engine(self.uri).connect() as connection:
+            heads = {head.run_uuid: head for each in queries for head in connection.execute(each)}
+            tables = zip(DETAILS, (PARAMS, TAGS, LATEST), strict=True)
+            parts = [
+                _by_run(connection, rows, heads if name in details else ()) for name, rows in tables
+            ]
+        return _oldest_first(
+            RecordedRun(
+                run_id, head.status, head.name, head.experiment,
+                run_url(self.uri, str(head.experiment_id), run_id), head.artifact_uri,
+                head.start_time, head.end_time, *(by_run[run_id] for by_run in parts),
+            )
+            for run_id, head in heads.items()
+        )  # fmt: skip
 
     def series(self, runs: Collection[RecordedRun], names: Collection[str]) -> Series:
         columns = METRICS.c
         points = select(columns.run_uuid, columns.key, columns.value).order_by(columns.step)
-        wanted = points.where(columns.key.in_(sorted(names)))
+        wanted: Select[Any] = points.where(columns.key.in_(sorted(names)))
         found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for run_id, key, value in self._among(wanted, columns.run_uuid, [r.run_id for r in runs]):
-            found[run_id][key].append(value)
-        return found
-
-    def _read(self, run_ids: Collection[str], details: Collection[str]) -> list[RecordedRun]:
-        tables = zip(DETAILS, (PARAMS, TAGS, LATEST), strict=True)
-        found = [self._by_run(rows, run_ids if name in details else ()) for name, rows in tables]
-        return _oldest_first(
-            RecordedRun(
-                head.run_uuid, head.status, head.name, head.experiment,
-                run_url(self.uri, str(head.experiment_id), head.run_uuid), head.artifact_uri,
-                head.start_time, head.end_time, *(by_run[head.run_uuid] for by_run in found),
-            )
-            for head in self._among(HEADS, RUNS.c.run_uuid, run_ids)
-        )  # fmt: skip
-
-    def _by_run(self, values: TableClause, ids: Collection[str]) -> Mapping[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = defaultdict(dict)
-        for run_id, key, value in self._among(select(values), values.c.run_uuid, ids):
-            found[run_id][key] = value
-        return found
-
-    def _rows(self, query: Select[Any]) -> list[Any]:
         with store_errors(self.uri), engine(self.uri).connect() as connection:
-            return list(connection.execute(query))
+            for chunk in _chunks([run.run_id for run in runs]):
+                rows: Iterable[Any] = connection.execute(wanted.where(columns.run_uuid.in_(chunk)))
+                for run_id, key, value in rows:
+                    found[run_id][key].append(value)
+        return found
 
-    def _among(
-        self, query: Select[Any], key: ColumnElement[Any], values: Collection[str]
-    ) -> list[Any]:
-        """Return the rows with one of these values, which may be any number."""
-        return [row for chunk in _chunks(values) for row in self._rows(query.where(key.in_(chunk)))]
+
+def _sql_field(field: str) -> ColumnElement[Any]:
+    kind, _, name = field.partition(".")
+    if kind == "attributes":
+        return COLUMNS[name]
+    of_run = (TAGS.c.key == name, TAGS.c.run_uuid == RUNS.c.run_uuid)
+    return select(TAGS.c.value).where(*of_run).correlate(RUNS).scalar_subquery()
+
+
+def _sql_condition(condition: Condition) -> ColumnElement[bool]:
+    field, operator, value = _sql_field(condition.field), condition.operator, condition.value
+    if operator == "IS NULL":
+        return field.is_(None)
+    if operator == "IS NOT NULL":
+        return field.is_not(None)
+    return field.op(operator, is_comparison=True)(value)
+
+
+def _by_run(
+    connection: Connection, values: TableClause, ids: Collection[str]
+) -> Mapping[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    query: Select[Any] = select(values)
+    for chunk in _chunks(ids):
+        rows: Iterable[Any] = connection.execute(query.where(values.c.run_uuid.in_(chunk)))
+        for run_id, key, value in rows:
+            found[run_id][key] = value
+    return found
