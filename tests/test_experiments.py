@@ -1,10 +1,12 @@
 """Every command that a page of experiments/ prints runs, in a shrunk form."""
 
 import csv
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -48,7 +50,12 @@ def copy(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_printed_command_is_of_a_kind_that_is_run_here() -> None:
-    tested = {"src/train.py", "src/explain.py", "experiments/the-notes-reproduced/study.py"}
+    tested = {
+        "src/train.py",
+        "src/explain.py",
+        "experiments/preflight/study.py",
+        "experiments/the-notes-reproduced/study.py",
+    }
     commands = printed_commands()
     assert {words[1] for words in commands if words[0] == "python"} == tested
     assert {words[1] for words in commands if words[0] == "make"} == {"bench"}
@@ -115,3 +122,21 @@ def test_the_printed_benchmarks_exist() -> None:
     assert scripts, answer.stdout
     folder = ROOT / "tests" / "benchmarks"
     assert [name for name in scripts[1].split() if not (folder / f"{name}.py").exists()] == []
+
+
+def test_the_study_of_warnings_counts_what_it_trained(copy: Path) -> None:
+    folder = copy / "experiments/preflight"
+    shutil.copy(ROOT / "experiments/preflight/settings.csv", folder)
+    words = [sys.executable, str(folder / "study.py"), "--first", "2"]
+    subprocess.run(words, check=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")})
+    with (folder / "settings.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["number"] for row in rows] == ["0", "1"]
+    with (ROOT / "experiments/preflight/settings.csv").open(newline="") as file:
+        published = list(csv.DictReader(file))[:2]
+    for row, before in zip(rows, published, strict=True):
+        assert row["now"] == before["now"]
+        assert float(row["test_accuracy"]) == pytest.approx(
+            float(before["test_accuracy"]), abs=0.02
+        )
+    assert "| now | thresholds | 0 of 0 | 0 of 1 |" in (folder / "README.md").read_text()
