@@ -153,9 +153,9 @@ Each warning in the held-back half, in number of runs:
 {warnings}
 
 The settings are drawn to be difficult, so bad runs are many; the share of bad runs is not that of
-anybody's own experiments. A network without a hidden layer recovers from nearly any learning rate, to a lower accuracy: two of
-the three false alarms of `learning_rate` are such. All settings, accuracies and warnings:
-[settings.csv](settings.csv).
+anybody's own experiments.A network without a hidden layer recovers from nearly any learning
+rate, to a lower accuracy: two of the three false alarms of `learning_rate` are such. All settings,
+accuracies and warnings: [settings.csv](settings.csv).
 """
 
 
