@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import Answer, Process, client_of, edit, git
+from support import Answer, Process, client_of, edit, git, path_of
 
 from sgdprobe.provenance.environment import VARIABLES
 
@@ -259,7 +259,8 @@ def test_the_order_of_operations_in_the_code_is_found_and_blamed(reruns: Reruns)
 def test_two_threads_are_found_and_blamed(reruns: Reruns) -> None:
     answer = reruns["threads"]
     assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
-    assert causes(answer) == ["BLAS threads: recorded 1, rerun 2"]
+    assert causes(answer)[0].startswith("source provenance/environment.py: ")
+    assert causes(answer)[1:] == ["BLAS threads: recorded 1, rerun 2"]
 
 
 @pytest.mark.skipif(not X86, reason="other kernels")
@@ -349,6 +350,8 @@ def test_the_recorded_source_is_rerun_and_leaves_nothing(
     answer = start(*words, script="src/rerun.py", root=changed_clone).answer()
     assert (answer.returncode, words_of(answer)) == (0, ["IDENTICAL:"]), answer
     assert "the source differs" not in answer.stdout
+    assert f"to compare: cd {path_of(store).parent} && mlflow ui" in answer.stdout
+    assert "/worktree" not in answer.stdout, "it is removed"
     nothing_left(changed_clone, environment)
 
 

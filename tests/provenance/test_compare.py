@@ -111,9 +111,23 @@ def test_causes_come_in_the_order_of_their_likelihood() -> None:
         "git": {"commit": "d"},
     }
     kinds = [cause.kind for cause in find_causes(FACTS, facts)]
-    assert kinds == ["setting", "data", "data file", "source", "BLAS kernel"]
+    assert kinds == ["setting", "data", "data file", "source", "BLAS kernel", "commit"]
     kinds = [cause.kind for cause in find_causes(FACTS, facts, before_training=True)]
-    assert kinds == ["setting", "source", "data", "data file", "BLAS kernel"]
+    assert kinds == ["setting", "source", "commit", "data", "data file", "BLAS kernel"]
+
+
+def test_commit_and_uncommitted_changes_are_offered_where_nothing_likelier_is() -> None:
+    clean = FACTS | {"git": {"commit": "c", "dirty": "false"}}
+    dirty = FACTS | {"git": {"commit": "c", "dirty": "true", "diff": "a" * 64}}
+    assert [str(cause) for cause in find_causes(clean, dirty)] == [
+        "uncommitted changes: recorded false, rerun true",
+        "diff of the uncommitted changes: recorded nothing, rerun aaaaaaaaaaaa…",
+    ]
+    copied = FACTS | {"git": {"commit": None, "dirty": "unknown"}}
+    assert find_causes(clean, copied) == (), "what is not known explains nothing"
+    moved = {"git": {"commit": "d"}}
+    assert judged(made(weights_2="v"), FACTS | moved).word == "DIFFERENT"
+    assert judged(made(weights_2="v"), KERNEL | moved).word == "CLOSE", "the kernel explains it"
 
 
 def test_the_same_images_in_another_packing_explain_nothing() -> None:

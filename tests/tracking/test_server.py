@@ -87,7 +87,7 @@ def free_port() -> int:
         (
             "sqlite:////my runs/x.db",
             "http://127.0.0.1:5000",
-            "mlflow ui --backend-store-uri 'sqlite:////my runs/x.db'",
+            "cd '/my runs' && mlflow ui --backend-store-uri 'sqlite:////my runs/x.db'",
         ),
         (
             "postgresql://ann:pw@host/runs",
@@ -108,10 +108,15 @@ def test_where_a_browser_finds_a_store(uri: str, host: str, command: str | None)
     assert "pw" not in str(error.value)
 
 
-def test_the_default_store_needs_no_address() -> None:
-    from sgdprobe.tracking import Store, default_uri
+def test_a_store_in_mlflows_own_layout_needs_only_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sgdprobe.tracking import Store
 
-    assert Store(default_uri(), "any", "7").ui_command() == "mlflow ui"
+    store = Store(f"sqlite:///{tmp_path}/mlflow.db", "any", "7")  # such as another checkout's
+    assert store.ui_command() == f"cd {tmp_path} && mlflow ui"
+    monkeypatch.chdir(tmp_path)
+    assert store.ui_command() == "mlflow ui"
 
 
 @pytest.fixture(scope="module")

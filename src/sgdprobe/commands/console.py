@@ -4,7 +4,6 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import IO
 
@@ -16,7 +15,6 @@ from rich.table import Table
 from sgdprobe.config.formatting import duration, format_value, percent
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics, TrainingState
-from sgdprobe.paths import PROJECT_ROOT
 from sgdprobe.run.ending import ENDINGS, RISING
 from sgdprobe.run.job import Outcome, RunCallbacks
 from sgdprobe.run.preflight import PreflightWarning
@@ -47,11 +45,10 @@ def epoch_table(epochs: Sequence[EpochMetrics]) -> str:
 
 
 def where_to_look(url: str, command: str | None) -> str:
-    """Return the address to open next, and the command to type first, for any directory."""
+    """Return the address to open next, and the command to type first."""
     if command is None:
         return f"to compare: open\n  {url}"
-    root = "" if Path.cwd() == PROJECT_ROOT else f"cd {PROJECT_ROOT} && "
-    return f"to compare: {root}{command}\n  then open {url}"
+    return f"to compare: {command}\n  then open {url}"
 
 
 WHERE_TO_READ = "docs/how-to/my-network-is-stuck.md says what to try"

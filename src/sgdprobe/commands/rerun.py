@@ -178,10 +178,20 @@ def _at_commit(
     (commit, diff), *others = {(r.provenance["git"]["commit"], r.diff) for r in records}
     if others:
         raise UserError("the runs were recorded at different commits: rerun them one by one")
+    note = records[0].provenance["git"].get("note")
+    if commit is None:
+        raise UserError(f"no commit was recorded: {note or 'there was no git repository'}")
     _print(f"with the source of commit {commit}{' and its recorded changes' * bool(diff)}")
+    if note:
+        _print(f"the recorded changes are not complete: {note}")
     # Not among the words, which are recorded: an address may contain a password.
     words = [*words, *options.words()]
-    return run_at(commit, diff, words, MLFLOW_TRACKING_URI=tracking.absolute_uri(options.uri))
+    code = run_at(commit, diff, words, MLFLOW_TRACKING_URI=tracking.absolute_uri(options.uri))
+    # Programs up to version 0.2 end by pointing to their own folder, which is removed now.
+    store = tracking.find_experiment(options.uri, records[0].run.experiment)
+    if store is not None:
+        _print(where_to_look(store.experiment_url(), store.ui_command()))
+    return code
 
 
 def _settings(record: "tracking.RunFiles", options: RerunOptions) -> Settings:

@@ -29,17 +29,28 @@ CAUSES = {
     "libc": "C library",
     "python": "Python",
     "processor": "processor",
+    "git.commit": "commit",
+    "git.dirty": "uncommitted changes",
+    "git.diff": "diff of the uncommitted changes",
     "os": "system",
     "packages": "package",
 }
 CHANGES_RESULT = {"setting", "data", "data file", "source", "random streams", "what training saw"}
 # They have no part in drawing the initial weights.
 NOT_IN_INITIALIZATION = {"data", "data file", "what training saw", "BLAS threads", "BLAS kernel"}
-# They change no number. Another number of threads only rounds, but is a fault of the program.
-IGNORED = {"system", "package"}
+# They change no number by themselves: what computes numbers is in the source files. Another number
+# of threads only rounds, but is a fault of the program.
+IGNORED = {
+    "commit",
+    "uncommitted changes",
+    "diff of the uncommitted changes",
+    "system",
+    "package",
+}
 ROUNDING_ONLY = set(CAUSES.values()) - CHANGES_RESULT - IGNORED - {"BLAS threads"}
 
 NOTHING = "nothing"
+UNKNOWN = {None, "unknown"}  # to git, such as in a copy without a repository
 
 
 @dataclass(frozen=True)
@@ -136,6 +147,7 @@ def find_causes(
         for path, kind in kinds.items()
         for name, pair in pairs.items()
         if f"{name}.".startswith(f"{path}.") and pair[0] != pair[1]
+        if not (path.startswith("git.") and UNKNOWN.intersection(pair))
     ]
     unlikely = NOT_IN_INITIALIZATION if before_training else set()
     return tuple(sorted(found, key=lambda cause: cause.kind in unlikely))

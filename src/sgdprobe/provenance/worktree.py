@@ -9,17 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sgdprobe.errors import UserError
-from sgdprobe.provenance.git import git
+from sgdprobe.provenance.git import GitError, git
 
 
-def run_at(commit: str | None, diff: str, words: Sequence[str], **variables: str) -> int:
+def run_at(commit: str, diff: str, words: Sequence[str], **variables: str) -> int:
     """Run `rerun.py WORDS` of this commit with this diff; return its exit code.
 
-    Raises UserError.
+    Raises GitError.
     """
-    if commit is None:
-        raise UserError("the commit of the run was not recorded: there was no git repository")
     with (
         _worktree(commit, diff) as project,
         subprocess.Popen(  # noqa: S603
@@ -50,6 +47,6 @@ def _worktree(commit: str, diff: str) -> Iterator[Path]:
                 git("apply", "--whitespace=nowarn", "-", at=top, text=diff)
             yield top / prefix
         finally:
-            with suppress(UserError):
+            with suppress(GitError):
                 # Forced twice: a worktree whose creation was interrupted is locked.
                 git("worktree", "remove", "--force", "--force", str(top))

@@ -21,7 +21,7 @@ from sqlalchemy import Engine, NullPool, create_engine, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sgdprobe.errors import MissingStore, StoreError
-from sgdprobe.paths import PROJECT_ROOT
+from sgdprobe.paths import PROJECT_ROOT, STORE
 from sgdprobe.provenance.processes import process_is_gone
 from sgdprobe.provenance.redact import redact
 from sgdprobe.tracking import timeouts
@@ -100,12 +100,18 @@ class Store:
         return f"{browser_address(self.uri)}/#/experiments/{self.experiment_id}/runs?{query}"
 
     def ui_command(self) -> str | None:
-        """Return the command, for the project's root, that serves this address, if one must."""
+        """Return the command, for any directory, that serves this address, if one must.
+
+        MLflow reads a file's relative artifact paths from the file's folder.
+        """
         if is_server(self.uri):
             return None
-        if self.uri == default_uri():
-            return "mlflow ui"
-        return f"mlflow ui --backend-store-uri {quoted(redact(self.uri))}"
+        file = sqlite_file(self.uri)
+        address = f" --backend-store-uri {quoted(redact(self.uri))}"
+        if file is None:
+            return f"mlflow ui{address}"
+        folder = "" if Path.cwd() == file.parent else f"cd {quoted(str(file.parent))} && "
+        return f"{folder}mlflow ui{address * (file.name != STORE.name)}"
 
 
 def check_exists(uri: str) -> None:
