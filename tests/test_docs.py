@@ -129,7 +129,9 @@ def test_one_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert sgdprobe.__version__ == version
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
-    latest = re.findall(r"^## (\S+) \((\S+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    latest = re.findall(
+        r"^## (\S+) \((\d\S+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
     assert latest[0][0] == version
     assert f"\ndate-released: {latest[0][1]}\n" in (ROOT / "CITATION.cff").read_text()
 

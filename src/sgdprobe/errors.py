@@ -31,5 +31,9 @@ class MissingStore(StoreError):  # noqa: N818 (an absence, not a fault)
     """No store yet: nothing has been recorded."""
 
 
+class RunClaimed(UserError):  # noqa: N818 (an event)
+    """Another process has made this run, or is making it; the message names that run."""
+
+
 class WorkersDidNotStart(UserError):  # noqa: N818 (an event)
     """Worker processes keep dying before they start a run."""

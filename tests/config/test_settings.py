@@ -151,6 +151,7 @@ OTHER: dict[str, Any] = {
     "training.weight_decay": 0.1,
     "tracking.uri": "sqlite:////x.db",
     "tracking.experiment": "x",
+    "tracking.lease": 900,
     "sweep.n_jobs": 2,
     "sweep.resume": False,
     "sweep.fail_fast": True,

@@ -24,10 +24,21 @@ SWEEP = ("-m", "notes", "dtype=float32", f"seed={','.join(SEEDS)}", "training.it
 def both(
     start: Callable[..., Process], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[list[Answer], str]:
-    """The answers of two identical sweeps that make one store together, and the store."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('shared')}/new.db"
-    processes = [start(*SWEEP, "sweep.n_jobs=2", MLFLOW_TRACKING_URI=uri) for _ in range(2)]
-    return [process.answer() for process in processes], uri
+    """The answers of two identical sweeps that make one store together, and the store.
+
+    They know it by different paths, and have no other folder in common.
+    """
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "link").symlink_to(folder)
+    processes = []
+    for spelling in (".", "link"):
+        uri = f"sqlite:///{folder}/{spelling}/new.db"
+        temporary = str(tmp_path_factory.mktemp("tmp"))
+        words = (*SWEEP, "sweep.n_jobs=2")
+        processes.append(start(*words, MLFLOW_TRACKING_URI=uri, TMPDIR=temporary))
+    answers = [process.answer() for process in processes]
+    assert {file.name for file in folder.iterdir()} == {"link", "new.db"}, "nothing else is left"
+    return answers, f"sqlite:///{folder}/new.db"
 
 
 def test_two_sweeps_at_once_make_each_run_once(

@@ -139,7 +139,8 @@ def test_a_bad_store_is_refused(
 def test_mlflow_gives_up_on_a_server_within_a_minute_unless_told_otherwise() -> None:
     code = (
         "import sgdprobe.tracking, mlflow.environment_variables as e; print("
-        "e.MLFLOW_HTTP_REQUEST_MAX_RETRIES.get(), e.MLFLOW_HTTP_REQUEST_TIMEOUT.get())"
+        "e.MLFLOW_HTTP_REQUEST_MAX_RETRIES.get(), e.MLFLOW_HTTP_REQUEST_TIMEOUT.get(), "
+        "int(e.MLFLOW_ENABLE_ASYNC_LOGGING.get()))"
     )
 
     def limits(**variables: str) -> list[int]:
@@ -153,15 +154,17 @@ def test_mlflow_gives_up_on_a_server_within_a_minute_unless_told_otherwise() -> 
         )
         return [int(word) for word in answer.stdout.split()]
 
-    retries, timeout = limits()
+    retries, timeout, _ = limits()
     waits = sum(2 * 2**n for n in range(1, retries))  # MLflow's back-off; the first is none
     assert (retries + 1) * timeout + waits <= 60
-    assert limits(MLFLOW_HTTP_REQUEST_MAX_RETRIES="5", MLFLOW_HTTP_REQUEST_TIMEOUT="99") == [5, 99]
+    told = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5", "MLFLOW_HTTP_REQUEST_TIMEOUT": "99"}
+    # A write that returns before it is recorded would hide a store that breaks.
+    assert limits(**told, MLFLOW_ENABLE_ASYNC_LOGGING="true") == [5, 99, 0]
 
 
 @contextmanager
-def locked(file: Path, seconds: float) -> Iterator[None]:
-    """Another process keeps a store locked."""
+def locked(file: Path, seconds: float) -> Iterator[int]:
+    """Another process, of this id, keeps a store locked."""
     code = (
         "import sqlite3, sys, time\n"
         "connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)\n"
@@ -172,19 +175,20 @@ def locked(file: Path, seconds: float) -> Iterator[None]:
     with Popen(words, stdout=subprocess.PIPE) as locker:
         assert locker.stdout is not None
         assert locker.stdout.readline() == b"locked\n"
-        yield
+        yield locker.pid
         locker.terminate()
 
 
-def test_a_locked_store_is_waited_for(
+def test_a_locked_store_is_waited_for_and_that_is_said(
     train: Callable[..., Answer],
     new_store: Callable[[], str],
     runs: "Callable[[str], list[Run]]",
 ) -> None:
     uri = new_store()
-    with locked(path_of(uri), seconds=7):
+    with locked(path_of(uri), seconds=15) as pid:
         answer = train("notes", MLFLOW_TRACKING_URI=uri)
-    assert (answer.returncode, answer.stderr) == (0, "")
+    said = f"waiting for the store {uri}, locked by process {pid}\n"
+    assert (answer.returncode, answer.stderr) == (0, said)
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]
 
 

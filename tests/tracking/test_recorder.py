@@ -74,7 +74,7 @@ def test_a_failure_has_a_reason(
     assert run.has_result == (failure == "diverged")
 
 
-@pytest.mark.parametrize("method", ["log_batch", "log_inputs", "log_text"])
+@pytest.mark.parametrize("method", ["log_batch", "log_inputs"])
 def test_a_store_that_breaks_after_a_run_is_created_leaves_it_failed(
     method: str,
     store: "tracking.Store",

@@ -10,7 +10,7 @@ import numpy as np
 from sgdprobe import tracking
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
-from sgdprobe.errors import StoreError
+from sgdprobe.errors import RunClaimed, StoreError
 from sgdprobe.nn import EpochMetrics, Network, TrainingState, train
 from sgdprobe.paths import CHECKPOINTS
 from sgdprobe.provenance.environment import Environment
@@ -47,6 +47,7 @@ class Job:
     """A run to be made.
 
     origin : the command's provenance. rerun_of : the id of the run that is rerun, or None.
+    exclusive : not made where its result is there, or another process is making it.
     """
 
     settings: Settings
@@ -55,6 +56,7 @@ class Job:
     tags: dict[str, str] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
     rerun_of: str | None = None
+    exclusive: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,14 +134,15 @@ def run_job(
     """Train and record one job, and return its outcome, also when it fails.
 
     on_finish : called with the recorder and the epochs before the run is closed.
-    Raises StoreError if not even the run could be created.
+    Raises StoreError if not even the run could be created, RunClaimed for an exclusive job whose
+    run another process has made or is making.
     """
     started = time.perf_counter()
     log, failure = RunLog(), None
     try:
         _run(job, store, callbacks or RunCallbacks(), on_finish, log)
     except Exception as error:  # recorded with its traceback; other runs go on
-        if isinstance(error, StoreError) and not log.run_id:
+        if isinstance(error, (StoreError, RunClaimed)) and not log.run_id:
             raise
         failure = tracking.Failure.of(error)
     seconds = time.perf_counter() - started
@@ -166,7 +169,9 @@ def _run(
     checkpoint = restore(file)
     tags |= {"continues": checkpoint.run_id} if checkpoint else {}
     environment = Environment()
-    recorder = tracking.RunRecorder(store, job.name, job.settings, data, tags)
+    recorder = tracking.RunRecorder(
+        store, job.name, job.settings, data, tags, exclusive=job.exclusive
+    )
     try:
         with environment.single_threaded_blas(), recorder:
             recorder.provenance(provenance(job.settings, data, environment), job.origin)

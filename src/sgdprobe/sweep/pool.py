@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs
@@ -19,13 +20,16 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from sgdprobe import tracking
 from sgdprobe.config.settings import Settings, SweepSettings
-from sgdprobe.errors import SettingsError, StoreError, WorkersDidNotStart
+from sgdprobe.errors import RunClaimed, SettingsError, StoreError, WorkersDidNotStart
 from sgdprobe.run.build import load_data
 from sgdprobe.run.job import Job, Outcome, run_job
 from sgdprobe.sweep.resume import Task, finished_outcomes
 
 # Deaths of workers in a row, without a run having started, after which a sweep stops.
 MAX_FAILED_STARTS = 5
+# Other sweeps are waited for so long without a word, and asked at least so often.
+SILENT_S = 5
+MAX_PAUSE_S = 2
 SIGNALS = re.compile(r"exit codes of the workers are \{(.+)\}")
 
 # joblib says so after Ctrl-C; its helper process then deletes the folder.
@@ -124,18 +128,29 @@ def _warm_up_worker(settings: Settings) -> None:
     load_data(settings)
 
 
-def _work(job: Job, store: "tracking.Store") -> Outcome:
+@dataclass(frozen=True)
+class Busy:
+    """A job whose run another sweep is making; `run` says which run and process that is."""
+
+    job: Job
+    run: str
+
+
+def _work(job: Job, store: "tracking.Store") -> Outcome | Busy:
     """Run one job, unless it is finished by now.
 
     Another sweep may have run it, or a worker that was killed before it could report. Raises
     StoreError where no run can be recorded, so that the sweep ends.
     """
     tracking.import_mlflow(store.uri)
-    with tracking.store_errors(store.uri), tracking.run_lock(store.uri, job.tags["key"]):
+    may_reuse = job.settings.sweep.resume and job.rerun_of is None
+    with tracking.store_errors(store.uri):
         tracking.check_writable(store.uri)
-        may_reuse = job.settings.sweep.resume and job.rerun_of is None
-        done = finished_outcomes([(job, store)])[0] if may_reuse else {}
-        return done.get(job.name) or run_job(job, store)
+        try:
+            return run_job(replace(job, exclusive=may_reuse), store)
+        except RunClaimed as claim:
+            done, _ = finished_outcomes([(job, store)])
+            return done.get(job.name) or Busy(job, str(claim))
 
 
 def _exit_with_parent(parent: int) -> None:
@@ -156,13 +171,14 @@ def fan_out(
     tasks: Sequence[Task],
     settings: SweepSettings,
     sweep: str,
-    on_death: Callable[[str], None],
+    tell: Callable[[str], None],
 ) -> Generator[Outcome, None, None]:
     """Yield the outcomes of all jobs, in the order in which they end.
 
-    When a worker process dies, joblib stops; the pending jobs go to new workers, except for one
-    that was running at `max_kills` deaths: it is the likely cause, and counts as KILLED.
-    on_death : called with a line about each death.
+    Jobs that another sweep is running come last: they are tried again until it has the result, or
+    has died. When a worker process dies, joblib stops; the pending jobs go to new workers, except
+    for one that was running at `max_kills` deaths: it is the likely cause, and counts as KILLED.
+    tell : called with a line about each death, and about waiting.
 
     Raises WorkersDidNotStart if none can start, or if they keep dying before any job starts.
     However it ends early, also when the caller closes it, it stops the workers and marks their
@@ -172,24 +188,30 @@ def fan_out(
     kills: Counter[str] = Counter()
     failed_starts = 0
     processes = process_count(settings, len(pending))
+    waiting = Waiting(tell)
     try:
         while pending:
+            busy: list[Busy] = []
             calls = [delayed(_work)(job, store) for job, store in pending.values()]
             try:
                 for outcome in _dispatch(calls, settings, processes):
+                    if isinstance(outcome, Busy):
+                        busy.append(outcome)
+                        continue
                     del pending[outcome.job.name]
                     failed_starts = 0
                     yield outcome
             except TerminatedWorkerError as error:
                 before, kills = kills, _kills(pending, sweep)
                 running = [name for name in pending if kills[name] > before[name]]
-                on_death(_describe_death(error, running))
+                tell(_describe_death(error, running))
                 failed_starts = 0 if running else failed_starts + 1
                 if failed_starts == MAX_FAILED_STARTS:
                     message = f"workers died {failed_starts} times before starting any run"
                     raise WorkersDidNotStart(message) from error
                 for name in [name for name in pending if kills[name] >= settings.max_kills]:
                     yield _abandoned(pending.pop(name)[0], kills[name])
+            waiting.pause(busy)
     except BaseException:
         _stop_workers()
         for store in dict.fromkeys(store for _, store in tasks):
@@ -198,18 +220,41 @@ def fan_out(
         raise
 
 
-def _dispatch(calls: Sequence[Any], settings: SweepSettings, processes: int) -> Iterator[Outcome]:
+def _dispatch(
+    calls: Sequence[Any], settings: SweepSettings, processes: int
+) -> Iterator[Outcome | Busy]:
     """Return the outcomes of joblib's calls, as they end. Raises WorkersDidNotStart."""
     pool = _parallel(settings, processes, return_as="generator_unordered")
     if processes > 1:
         _start_trackers()
     try:
         with _out_of_reach_of_ctrl_c():
-            outcomes: Iterator[Outcome] = pool(calls)
+            outcomes: Iterator[Outcome | Busy] = pool(calls)
     except OSError as error:  # such as a /dev/shm without space
         message = f"worker processes cannot start: {error}; sweep=sequential needs none"
         raise WorkersDidNotStart(message) from error
     return outcomes
+
+
+class Waiting:
+    """Pauses between two tries of jobs that other sweeps are running."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._since = time.monotonic()
+        self._told: set[str] = set()
+
+    def pause(self, busy: Sequence[Busy]) -> None:
+        """Wait a little, and tell what for when it takes long."""
+        if not busy:
+            self._since = time.monotonic()
+            return
+        waited = time.monotonic() - self._since
+        for each in busy if waited > SILENT_S else ():
+            if each.run not in self._told:
+                self._told.add(each.run)
+                self._tell(f"{each.job.name}: waiting for {each.run}")
+        time.sleep(min(MAX_PAUSE_S, max(0.05, waited / 4)))
 
 
 def _abandoned(job: Job, kills: int) -> Outcome:

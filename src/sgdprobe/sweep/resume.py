@@ -21,12 +21,13 @@ def finished_outcomes(tasks: Sequence[Task]) -> tuple[dict[str, Outcome], Counte
     outcomes: dict[str, Outcome] = {}
     stale: Counter[str] = Counter()
     for store, jobs in _by_store(tasks).items():
-        found = tracking.finished_runs(store, [job.tags["program"] for job in jobs])[::-1]
+        ended = tracking.finished_runs(store, [job.tags["program"] for job in jobs])
+        found = [run for run in reversed(ended) if "test_accuracy" in run.metrics]
         by_key, by_program = ({r.tags.get(tag): r for r in found} for tag in ("key", "program"))
         for job in jobs:
             run = by_key.get(job.tags["key"])
             other = by_program.get(job.tags["program"])
-            if run is not None and "test_accuracy" in run.metrics:
+            if run is not None:
                 reused = run.tags.get("sweep") != job.tags.get("sweep")
                 outcomes[job.name] = Outcome(
                     job, "FINISHED", run.run_id, run.seconds, run.metrics, reused=reused,

@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sgdprobe.tracking.address import *
     from sgdprobe.tracking.artifacts import *
+    from sgdprobe.tracking.creation import *
     from sgdprobe.tracking.find import *
-    from sgdprobe.tracking.locks import *
+    from sgdprobe.tracking.liveness import *
     from sgdprobe.tracking.queries import *
     from sgdprobe.tracking.recorder import *
     from sgdprobe.tracking.runs import *
     from sgdprobe.tracking.store import *
 
-# Searched in this order; the first ones do without MLflow.
-MODULES = ("runs", "locks", "address", "store", "recorder", "queries", "find", "artifacts")
+# Searched in this order; the first two do without MLflow.
+MODULES = (
+    *("runs", "address", "store", "queries", "liveness", "creation", "recorder", "find"),
+    "artifacts",
+)
 
 # MLflow reads these when it is imported, which the modules do.
 # It reports its use to its makers unless told not to; a training run has no business online.
@@ -30,6 +34,8 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # It would ask a server that is down for four minutes, and one that hangs for a quarter of an hour.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+# A write that has returned is recorded: a store that breaks is noticed.
+os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
 
 if not TYPE_CHECKING:  # mypy would accept any name
 

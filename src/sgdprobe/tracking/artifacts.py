@@ -5,9 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import yaml
@@ -16,12 +14,19 @@ from sqlalchemy import text
 
 from sgdprobe.errors import StoreError, UserError
 from sgdprobe.nn.functions import Array
-from sgdprobe.provenance.processes import process_is_gone
 from sgdprobe.tracking.address import is_database, store_uri
 from sgdprobe.tracking.find import ALSO_IN
+from sgdprobe.tracking.liveness import is_dead
 from sgdprobe.tracking.queries import reader
 from sgdprobe.tracking.runs import RecordedRun
-from sgdprobe.tracking.store import artifact_root, client_of, engine, store_errors
+from sgdprobe.tracking.store import (
+    artifact_root,
+    client_of,
+    engine,
+    local_folder,
+    store_errors,
+    temporary_folder,
+)
 
 __all__ = [
     "RunFiles",
@@ -53,7 +58,7 @@ class RunFiles:
 
 def read_files(uri: str, run: RecordedRun) -> RunFiles:
     """Read the files of a run that has ended. Raises UserError, in one line that names the run."""
-    if run.status == "RUNNING" and not process_is_gone(run.tags):
+    if run.status == "RUNNING" and is_dead(uri, run.tags) is not True:
         raise UserError(f"{run.run_id} is still running")
     name = f"{run.run_id} ({run.name})"
     if "source_hash" not in run.tags:
@@ -99,17 +104,15 @@ def recorded_arrays(
 @contextmanager
 def _files(uri: str, run: RecordedRun, names: Collection[str]) -> Iterator[Mapping[str, Path]]:
     """The files of these names that a run recorded, downloaded from a server if need be."""
-    parts = urlsplit(run.artifact_uri)
-    if is_database(uri) and parts.scheme in ("", "file"):
-        with artifact_root(uri):
-            folder = Path(unquote(parts.path)).resolve()
+    folder = local_folder(uri, run.artifact_uri)
+    if folder is not None:
         yield {name: folder / name for name in names if (folder / name).exists()}
         return
-    with TemporaryDirectory() as folder_, store_errors(uri):
+    with temporary_folder() as folder, store_errors(uri):
         client = client_of(uri)
         there = {item.path for item in client.list_artifacts(run.run_id)}
         yield {
-            name: Path(client.download_artifacts(run.run_id, name, folder_))
+            name: Path(client.download_artifacts(run.run_id, name, str(folder)))
             for name in names
             if name in there
         }

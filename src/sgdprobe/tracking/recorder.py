@@ -3,7 +3,7 @@
 import json
 import math
 import signal
-import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -12,26 +12,45 @@ from functools import wraps
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec
+from uuid import uuid4
 
 import numpy as np
 import yaml
 from mlflow.entities import Dataset as DatasetRecord
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunInfo, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from sgdprobe.config.formatting import format_value
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
-from sgdprobe.errors import StoreError
+from sgdprobe.errors import RunClaimed, StoreError
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.nn.functions import Array
-from sgdprobe.provenance.processes import process_tags
+from sgdprobe.provenance.processes import heartbeat, process_tags
 from sgdprobe.provenance.redact import redact
 from sgdprobe.provenance.source import source_files, source_hash
-from sgdprobe.tracking.locks import store_lock
-from sgdprobe.tracking.runs import Failure
-from sgdprobe.tracking.store import Store, artifact_root, retry_when_locked, store_errors
-from sgdprobe.tracking.timeouts import GIVE_UP_AFTER_S
+from sgdprobe.tracking.address import is_server
+from sgdprobe.tracking.liveness import (
+    CLAIM,
+    HELD,
+    WANTED,
+    check_claim_won,
+    check_unclaimed,
+    store_time,
+)
+from sgdprobe.tracking.queries import reader
+from sgdprobe.tracking.runs import FAILURE_TAGS, Failure, RecordedRun
+from sgdprobe.tracking.store import (
+    Store,
+    artifact_root,
+    local_folder,
+    no_temporary_folder,
+    retry_when_locked,
+    store_errors,
+    temporary_folder,
+)
+from sgdprobe.tracking.timeouts import GIVE_UP_AFTER_S, HEARTBEAT_S
 
 __all__ = ["RunRecorder"]
 
@@ -95,22 +114,39 @@ class RunRecorder:
     It ends FINISHED; FAILED when an exception passes through, with the traceback as an artifact
     and the reason in tags; KILLED when that is Ctrl-C or SIGTERM. `run_id` is empty until the run
     exists. Every method raises StoreError.
+
+    exclusive : entry raises RunClaimed, and leaves no run, where the run of this key has finished
+    or another process is making it.
     """
 
     def __init__(
-        self, store: Store, name: str, settings: Settings, data: Dataset, tags: Mapping[str, str]
+        self,
+        store: Store,
+        name: str,
+        settings: Settings,
+        data: Dataset,
+        tags: Mapping[str, str],
+        *,
+        exclusive: bool = False,
     ) -> None:
         self._client = store.client()
         self._broken: StoreError | None = None
         self._name, self._tags = name, tags
         self._settings, self._data = settings, data
+        self._exclusive = exclusive
+        self._ended = threading.Event()
         self.store = store
         self.run_id = ""
 
     def __enter__(self) -> "RunRecorder":
         try:
+            if self._exclusive:
+                check_unclaimed(self.store, self._tags["key"])
             self._create()
+            if self._exclusive:
+                self._win_claim()
             self._describe()
+            threading.Thread(target=self._beat, daemon=True).start()
         except BaseException as error:  # `with` ends only what was entered
             if self.run_id:
                 with suppress(StoreError):
@@ -128,16 +164,57 @@ class RunRecorder:
 
     @_store_write
     def _create(self) -> None:
+        """Create one run, also where a server creates it and its answer is lost.
+
+        MLflow then asks again by itself, so there may be several.
+        """
+        uri, token = self.store.uri, uuid4().hex
         tags = {k: redact(v) for k, v in self._tags.items()} | process_tags()
-        run = self._client.create_run(self.store.experiment_id, run_name=self._name, tags=tags)
-        self.run_id = run.info.run_id
+        tags |= {"creation_token": token, "heartbeat": self._heartbeat()}
+        tags |= {CLAIM: WANTED} if self._exclusive else {}
+        try:
+            run = self._client.create_run(self.store.experiment_id, run_name=self._name, tags=tags)
+            created: list[RunInfo | RecordedRun] = [run.info]
+        except MlflowException:
+            created = [*reader(uri).with_tag("creation_token", [token], details=())]
+            if not created:
+                raise
+        if is_server(uri):
+            created = [*reader(uri).with_tag("creation_token", [token], details=())]
+        for ghost in created[1:]:
+            self._client.delete_run(ghost.run_id)
+        self._created = created[0]
+        self.run_id = self._created.run_id
+
+    def _win_claim(self) -> None:
+        """Wait until the claim on the key is this run's. Raises RunClaimed if another got it."""
+        try:
+            check_claim_won(self.store, self._tags["key"], self._created.start_time, self.run_id)
+        except RunClaimed:
+            self._withdraw()
+            raise
+
+    @_store_write
+    def _withdraw(self) -> None:
+        self._client.delete_run(self.run_id)
+        self.run_id = ""
+
+    def _heartbeat(self) -> str:
+        return heartbeat(store_time(self.store.uri), self._settings.tracking.lease)
+
+    def _beat(self) -> None:
+        """Show that this process lives, until the run has ended; a thread's work."""
+        while not self._ended.wait(HEARTBEAT_S):
+            with suppress(StoreError), store_errors(self.store.uri):
+                self._client.set_tag(self.run_id, "heartbeat", self._heartbeat())
 
     @_store_write
     def _describe(self) -> None:
         settings, data = self._settings, self._data
         texts = {key: format_value(value) for key, value in settings.flat().items()}
         params = [Param(key, redact(text)) for key, text in texts.items()]
-        self._client.log_batch(self.run_id, params=params)
+        held = [RunTag(CLAIM, HELD)] if self._exclusive else []
+        self._client.log_batch(self.run_id, params=params, tags=held)
         record = DatasetRecord(
             name=data.name,
             digest=data.digest[:36],
@@ -146,14 +223,18 @@ class RunRecorder:
             profile=f'{{"train": {len(data.train_images)}, "test": {len(data.test_images)}}}',
         )
         context = InputTag(MLFLOW_DATASET_CONTEXT, "training and test")
-        with store_lock(self.store.uri):  # an experiment's first run also adds the dataset itself
-            self._client.log_inputs(self.run_id, datasets=[DatasetInput(record, [context])])
+        inputs = [DatasetInput(record, [context])]
+        try:
+            self._client.log_inputs(self.run_id, datasets=inputs)
+        except MlflowException:  # another of the experiment's first runs has just added the dataset
+            self._client.log_inputs(self.run_id, datasets=inputs)
         self.text("settings.yaml", settings_yaml(settings))
 
     def _end(self, error: BaseException | None) -> None:
         """End the run, and set its status even if the reason can't be recorded."""
+        self._ended.set()
         if error is None:
-            self._set_status("FINISHED")
+            self._finish()
             return
         try:
             self.tags(Failure.of(error).tags)
@@ -164,6 +245,14 @@ class RunRecorder:
     @_store_write
     def _set_status(self, status: str) -> None:
         self._client.set_terminated(self.run_id, status)
+
+    @_store_write
+    def _finish(self) -> None:
+        """Mark the run FINISHED, even if it was taken for dead in the meantime."""
+        self._client.set_terminated(self.run_id, "FINISHED")
+        for run in reader(self.store.uri).with_ids([self.run_id]):
+            for tag in FAILURE_TAGS & run.tags.keys():
+                self._client.delete_tag(self.run_id, tag)
 
     def provenance(self, facts: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
         """Record all that decides the numbers, and uncommitted changes as a diff."""
@@ -193,26 +282,40 @@ class RunRecorder:
         self._client.log_batch(self.run_id, metrics=points)
 
     @_store_write
+    def _artifact(self, name: str, write: Callable[[Path], object]) -> None:
+        """Record a file, as a whole; straight in its folder where that is on this machine."""
+        folder = local_folder(self.store.uri, self._created.artifact_uri)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            draft = folder / f".new-{name}"
+            try:
+                write(draft)
+                draft.replace(folder / name)
+            finally:
+                draft.unlink(missing_ok=True)
+            return
+        with temporary_folder() as folder:
+            try:
+                write(folder / name)
+            except OSError as error:
+                raise no_temporary_folder(error) from error
+            self._client.log_artifact(self.run_id, str(folder / name))
+
     def arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Record arrays as an artifact in NumPy's own format: `np.load` opens it."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / name
-            np.savez(path, allow_pickle=False, **arrays)
-            self._client.log_artifact(self.run_id, str(path))
+        self._artifact(name, lambda path: np.savez(path, allow_pickle=False, **arrays))
 
-    @_store_write
     def text(self, name: str, content: str) -> None:
         """Record a text artifact."""
-        self._client.log_text(self.run_id, redact(content), name)
+        self._artifact(name, lambda path: path.write_text(redact(content), encoding="utf-8"))
 
     def json(self, name: str, content: Any) -> None:
         """Record a JSON artifact; Python reads its floats back as they were."""
         self.text(name, json.dumps(content, indent=1))
 
-    @_store_write
     def figure(self, name: str, figure: Any) -> None:
         """Record a matplotlib figure as an artifact; the suffix of the name is its format."""
-        self._client.log_figure(self.run_id, figure, name)
+        self._artifact(name, figure.savefig)
 
 
 def settings_yaml(settings: Settings) -> str:

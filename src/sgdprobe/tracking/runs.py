@@ -10,6 +10,8 @@ from sgdprobe.provenance.redact import redact
 
 __all__ = ["Failure", "RecordedRun"]
 
+FAILURE_TAGS = {"failure", "failure_reason"}
+
 Reason = Literal["diverged", "store", "killed", "error"]
 
 

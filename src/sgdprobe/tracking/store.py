@@ -1,17 +1,20 @@
-"""Locate and create the MLflow store, safely under concurrent first use."""
+"""The MLflow store: its clients, checks and errors."""
 
 import contextlib
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from shlex import quote as quoted
+from tempfile import TemporaryDirectory
+from threading import Timer
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import unquote, urlsplit
 
 import mlflow
 from mlflow import MlflowClient
@@ -22,31 +25,27 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sgdprobe.errors import MissingStore, StoreError
 from sgdprobe.paths import PROJECT_ROOT, STORE
-from sgdprobe.provenance.processes import process_is_gone
 from sgdprobe.provenance.redact import redact
 from sgdprobe.tracking import timeouts
 from sgdprobe.tracking.address import (
     browser_address,
-    default_uri,
     is_database,
     is_server,
     sqlite_file,
     store_uri,
 )
-from sgdprobe.tracking.locks import store_lock
-from sgdprobe.tracking.runs import Failure
 
 __all__ = [
     "Store",
     "check_writable",
     "find_experiment",
     "import_mlflow",
-    "mark_dead_runs_killed",
-    "open_experiment",
     "store_errors",
 ]
 
 T = TypeVar("T")
+
+SILENT_S = 5  # for which a command waits without a word
 
 # MLflow logs each step of making a store, and sets this level itself when it is imported.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -77,7 +76,7 @@ def _reason(error: Exception, uri: str) -> str:
     if schema and not list(MIGRATIONS.glob(f"{schema[1]}_*.py")):  # else MLflow's advice is right
         return f"{schema[0]}, which MLflow {VERSION} does not know: a newer one made it"
     file = sqlite_file(uri)
-    if not isinstance(error, OSError) and file is not None and not _exists(file):
+    if not isinstance(error, OSError) and file is not None and not file_exists(file):
         return f"{reason}; {file} is not there"  # sqlite calls a deleted one read-only
     return reason
 
@@ -117,7 +116,7 @@ class Store:
 def check_exists(uri: str) -> None:
     """Raise MissingStore where there is no store yet, StoreError for one that can't be read."""
     file = sqlite_file(uri)
-    if file is not None and not _exists(file):
+    if file is not None and not file_exists(file):
         raise MissingStore(f"{file} is not there: no run was recorded yet")
     with store_errors(uri):
         check_readable(uri)
@@ -128,7 +127,7 @@ def find_experiment(uri: str | None, experiment: str) -> Store | None:
     """Return the store if it has the experiment; create nothing. Raises StoreError."""
     uri = store_uri(uri)
     file = sqlite_file(uri)
-    if file is not None and not _exists(file):
+    if file is not None and not file_exists(file):
         return None
     with store_errors(uri):
         check_readable(uri)
@@ -136,26 +135,35 @@ def find_experiment(uri: str | None, experiment: str) -> Store | None:
     return Store(uri, experiment, found.experiment_id) if found else None
 
 
-def open_experiment(uri: str | None, experiment: str) -> Store:
-    """Return the store with the experiment, both created if need be; mark dead runs KILLED.
+@contextlib.contextmanager
+def say_if_slow(what: Callable[[], str]) -> Iterator[None]:
+    """Print on stderr what is waited for, once that has taken some seconds."""
+    timer = Timer(SILENT_S, lambda: sys.stderr.write(f"{what()}\n"))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
-    uri : None for $MLFLOW_TRACKING_URI or the default. Several processes may call this at the
-    same moment: MLflow can't create one store in two of them, so a lock lets one in at a time.
-    Raises StoreError.
-    """
-    uri = store_uri(uri)
-    # MLflow writes the working directory into what it creates.
-    with store_errors(uri), store_lock(uri), artifact_root():
-        _create_file(uri)
-        check_writable(uri)
-        client = client_of(uri)
-        found = client.get_experiment_by_name(experiment)
-        if found is not None and found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        number = found.experiment_id if found else _create_experiment(client, uri, experiment)
-        store = Store(uri, experiment, number)
-        _mark_dead_runs_killed(store)
-    return store
+
+def waiting_for_store(uri: str) -> str:
+    """Return for which store a command waits, and for which processes that keep it locked."""
+    file = sqlite_file(uri)
+    holders = lock_holders(file) if file else []
+    by = f", locked by process {' and '.join(holders)}" if holders else ""
+    return redact(f"waiting for the store {uri}{by}")
+
+
+def lock_holders(file: Path) -> list[str]:
+    """Return the ids of the other processes that lock a file, where the system tells."""
+    try:
+        inode = f":{file.stat().st_ino}"
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return []
+    pids = {lock[4] for lock in locks if lock[5].endswith(inode)}
+    return sorted(pids - {str(os.getpid())})
 
 
 def retry_when_locked(uri: str, ask: Callable[[], T]) -> T:
@@ -163,13 +171,14 @@ def retry_when_locked(uri: str, ask: Callable[[], T]) -> T:
 
     MLflow waits 5 seconds for a locked store to open it, and 20 to write to it.
     """
-    try:
+    with say_if_slow(partial(waiting_for_store, uri)):
+        try:
+            return ask()
+        except (MlflowException, SQLAlchemyError) as error:
+            if "is locked" not in str(error):
+                raise
+        check_writable(uri)
         return ask()
-    except (MlflowException, SQLAlchemyError) as error:
-        if "is locked" not in str(error):
-            raise
-    check_writable(uri)
-    return ask()
 
 
 if timeouts.MLFLOW_LOCK_TIMEOUT_S != timeouts.MLFLOW_DEFAULT_S:  # MLflow has no setting for it
@@ -200,7 +209,7 @@ def check_writable(uri: str) -> None:
     if not is_database(uri):
         return
     check_readable(uri)
-    with engine(uri).connect() as connection:
+    with say_if_slow(partial(waiting_for_store, uri)), engine(uri).connect() as connection:
         if inspect(connection).has_table("alembic_version"):
             connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
             connection.rollback()
@@ -209,10 +218,11 @@ def check_writable(uri: str) -> None:
 def check_readable(uri: str) -> None:
     """Read the names of a database's tables. Raises SQLAlchemyError, or FileNotFoundError."""
     file = sqlite_file(uri)
-    if file is not None and not _exists(file):  # sqlite would make an empty one
+    if file is not None and not file_exists(file):  # sqlite would make an empty one
         raise FileNotFoundError(f"{file} is not there")
     if is_database(uri):
-        inspect(engine(uri)).get_table_names()
+        with say_if_slow(partial(waiting_for_store, uri)):
+            inspect(engine(uri)).get_table_names()
 
 
 @cache
@@ -220,23 +230,6 @@ def engine(uri: str) -> Engine:
     """Return an engine for questions past MLflow; no connection is kept open between them."""
     wait = {"timeout": timeouts.LOCK_TIMEOUT_S} if uri.startswith("sqlite") else {}
     return create_engine(uri, poolclass=NullPool, connect_args=wait)
-
-
-def _create_experiment(client: MlflowClient, uri: str, name: str) -> str:
-    """Create an experiment. Its artifacts go to the project's mlruns/, unless a server has them.
-
-    In the project's own store that path is relative to the project, so that the folder can be
-    moved; MLflow reads relative paths, from its working directory, but creates none by itself.
-    """
-    if not uri.startswith("sqlite:"):
-        return str(client.create_experiment(name))
-    path = Path("mlruns") / quote(name)
-    number = str(client.create_experiment(name, (PROJECT_ROOT / path).as_uri()))
-    if uri == default_uri():
-        change = text("UPDATE experiments SET artifact_location = :path WHERE experiment_id = :id")
-        with engine(uri).begin() as connection:
-            connection.execute(change, {"path": str(path), "id": number})
-    return number
 
 
 def artifact_root(uri: str | None = None) -> "contextlib.chdir[Path]":
@@ -248,41 +241,32 @@ def artifact_root(uri: str | None = None) -> "contextlib.chdir[Path]":
     return contextlib.chdir(file.parent if file else PROJECT_ROOT)
 
 
-def _create_file(uri: str) -> None:
-    """Create a sqlite store that does not exist, beside its path, and move it there as a whole.
+def local_folder(uri: str, artifact_uri: str) -> Path | None:
+    """Return the folder of a run's artifacts, or None where only MLflow can reach them."""
+    parts = urlsplit(artifact_uri)
+    if not is_database(uri) or parts.scheme not in ("", "file"):
+        return None
+    with artifact_root(uri):
+        return Path(unquote(parts.path)).resolve()
 
-    MLflow creates its tables in some sixty steps, each in the file; a process killed among them
-    would leave a store that MLflow itself can't open again.
-    """
-    file = sqlite_file(uri)
-    if file is None or _exists(file):
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f"{file.name}.{os.getpid()}.new")
-    draft.touch()  # MLflow would try for two minutes where nothing can be created
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder, and remove it at the end. Raises StoreError."""
     try:
-        MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+        folder = TemporaryDirectory(prefix="sgdprobe-")
+    except OSError as error:
+        raise no_temporary_folder(error) from error
+    with folder as path:
+        yield Path(path)
 
 
-def _exists(file: Path) -> bool:
+def no_temporary_folder(error: OSError) -> StoreError:
+    """Return the error of a full disk, say, that is not the store's."""
+    reason = error.strerror or error
+    return StoreError(f"no temporary file can be written: {reason}; TMPDIR names their folder")
+
+
+def file_exists(file: Path) -> bool:
     """Return whether a store is more than the empty file that sqlite makes of a deleted one."""
     return file.is_dir() or (file.exists() and file.stat().st_size > 0)
-
-
-def mark_dead_runs_killed(store: Store) -> None:
-    """Mark runs of dead processes that are still RUNNING as KILLED. Raises StoreError."""
-    with store_errors(store.uri):
-        check_writable(store.uri)
-        _mark_dead_runs_killed(store)
-
-
-def _mark_dead_runs_killed(store: Store) -> None:
-    client, failure = store.client(), Failure("killed", "its process is gone")
-    for run in client.search_runs([store.experiment_id], "attributes.status = 'RUNNING'"):
-        if process_is_gone(run.data.tags):
-            for tag, value in failure.tags.items():
-                client.set_tag(run.info.run_id, tag, value)
-            client.set_terminated(run.info.run_id, "KILLED")

@@ -16,3 +16,5 @@ MLFLOW_LOCK_TIMEOUT_S = _seconds("MLFLOW_LOCK_TIMEOUT_S", MLFLOW_DEFAULT_S)
 GIVE_UP_AFTER_S = _seconds("GIVE_UP_AFTER_S", 5)
 # Between two checkpoints: what a crash can cost. Shorter runs leave no file.
 CHECKPOINT_INTERVAL_S = _seconds("CHECKPOINT_INTERVAL_S", 20)
+# Between two signs of life of a run; its lease, tracking.lease, is several of them.
+HEARTBEAT_S = _seconds("HEARTBEAT_S", 30)

@@ -1,0 +1,122 @@
+"""Runs that are RUNNING in a store: which of them are alive, and which hold the claim on a key.
+
+A live run is itself the claim on its key. So it holds in every kind of store, for all machines
+that use it, and whoever dies holds nothing.
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from mlflow.entities import RunTag
+from mlflow.utils.rest_utils import http_request
+from requests import Response
+from sqlalchemy import text
+
+from sgdprobe.errors import RunClaimed
+from sgdprobe.provenance.processes import heart_has_stopped, process_is_gone, process_tags
+from sgdprobe.tracking.address import is_database, is_server
+from sgdprobe.tracking.queries import Condition, reader
+from sgdprobe.tracking.runs import Failure, RecordedRun
+from sgdprobe.tracking.store import (
+    Store,
+    check_writable,
+    client_of,
+    engine,
+    say_if_slow,
+    store_errors,
+)
+
+__all__ = ["is_dead", "mark_dead_runs_killed"]
+
+CLAIM, WANTED, HELD = "claim", "wanted", "held"
+POLL_S = 0.05
+RUNNING = Condition("attributes.status", "=", "RUNNING")
+UTC_NOW = {"postgresql": "now()", "mysql": "UTC_TIMESTAMP()", "mssql": "SYSUTCDATETIME()"}
+
+
+def store_time(uri: str) -> float:
+    """Return seconds since 1970 by the store's clock; a file has that of this machine."""
+    if is_server(uri):
+        credentials = client_of(uri)._tracking_client.store.get_host_creds()
+        answer: Response = http_request(credentials, "/health", "GET", raise_on_status=False)  # type: ignore[no-untyped-call]
+        return parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    if is_database(uri) and (now := UTC_NOW.get(engine(uri).dialect.name)):
+        with engine(uri).connect() as connection:
+            moment: datetime = connection.execute(text(f"SELECT {now}")).scalar_one()
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return time.time()
+
+
+def is_dead(uri: str, tags: Mapping[str, str]) -> bool | None:
+    """Return True if the process of a run has ended, False if it lives; None if unknown."""
+    gone = process_is_gone(tags)
+    return heart_has_stopped(tags, lambda: store_time(uri)) if gone is None else gone
+
+
+def mark_dead_runs_killed(store: Store) -> None:
+    """Mark runs of dead processes that are still RUNNING as KILLED. Raises StoreError."""
+    with store_errors(store.uri):
+        check_writable(store.uri)
+        runs, client = reader(store.uri), store.client()
+        running = runs.find(RUNNING, experiment_id=store.experiment_id, details=("tags",))
+        dead = [run.run_id for run in running if is_dead(store.uri, run.tags)]
+        # One that ended FINISHED since it was read is not dead.
+        for run in runs.with_ids(dead):
+            if run.status == "RUNNING":
+                failure = Failure("killed", _last_sign(run))
+                client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in failure.tags.items()])
+                client.set_terminated(run.run_id, "KILLED")
+
+
+def _last_sign(run: RecordedRun) -> str:
+    if process_is_gone(run.tags):
+        return "its process is gone"
+    lease = run.tags["heartbeat"].split()[-1]
+    return f"its process, on {run.tags.get('host')}, gave no sign of life for {lease} s"
+
+
+def check_unclaimed(store: Store, key: str) -> None:
+    """Raise RunClaimed if a run of this key has finished, or is alive."""
+    for run in _runs_of(store, key):
+        raise RunClaimed(_described(run))
+
+
+def check_claim_won(store: Store, key: str, start_time: int, run_id: str) -> None:
+    """Wait until no other run wants the claim on this key. Raises RunClaimed if another got it.
+
+    start_time, run_id : of a run that was created with the tag claim=wanted. Those that want the
+    claim at the same time see each other: the earliest gets it, unless a later one holds it.
+    """
+    with say_if_slow(lambda: f"waiting for another run of {key[:12]} to get the claim on it"):
+        while others := _runs_of(store, key):
+            for run in others:
+                earlier = (run.start_time, run.run_id) < (start_time, run_id)
+                if run.tags.get(CLAIM) != WANTED or earlier:
+                    raise RunClaimed(_described(run))
+            time.sleep(POLL_S)
+
+
+def _described(run: RecordedRun) -> str:
+    host, pid = run.tags.get("host"), run.tags.get("pid")
+    return f"run {run.run_id} ({run.name}), of process {pid} on {host}"
+
+
+def _runs_of(store: Store, key: str) -> list[RecordedRun]:
+    """Return the runs of this key that finished, and the live ones of other processes."""
+    found = reader(store.uri).find(
+        Condition("tags.key", "=", key),
+        experiment_id=store.experiment_id,
+        details=("tags", "metrics"),
+    )
+    own = process_tags().items()
+
+    def counts(run: RecordedRun) -> bool:
+        if run.status == "FINISHED":
+            return "test_accuracy" in run.metrics
+        if run.status != "RUNNING" or "rerun_of" in run.tags or own <= run.tags.items():
+            return False
+        return is_dead(store.uri, run.tags) is False
+
+    return [run for run in found if counts(run)]
