@@ -1,18 +1,21 @@
 """Lines, progress bars and tables that a person sees of one run and of a sweep."""
 
 import shlex
+import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import IO
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import IO, Self
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from sgdprobe.config.formatting import duration, format_value, percent
+from sgdprobe.config.formatting import counted, duration, format_value, percent
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics, TrainingState
 from sgdprobe.run.ending import ENDINGS, RISING
@@ -22,34 +25,68 @@ from sgdprobe.sweep.plan import Plan, same_program
 
 
 def plain_console(file: IO[str] | None = None) -> Console:
-    """Return a console that prints text as it is; rich would read [words] as its markup."""
-    return Console(file=file, highlight=False, markup=False)
+    """Return a console that prints text as it is, without its markup and its line breaks."""
+    return Console(file=file, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print a table as wide as its cells: a narrow terminal breaks lines, but no number is cut."""
+    wide = plain_console(console.file)
+    wide.width = console.measure(table, options=console.options.update(width=10_000)).maximum
+    wide.print(table)
 
 
 def epoch_line(metrics: EpochMetrics, total: int, left: float) -> str:
-    """Return a line about one epoch, of at most 79 characters."""
-    return (
-        f"epoch {metrics.epoch:>{len(str(total))}}/{total}  loss {metrics.loss:<7.4f} "
-        f"train {percent(metrics.train_accuracy)}  test {percent(metrics.test_accuracy)}  "
-        f"left {duration(left)}"
-    )
+    """Return a line about one epoch, of at most 79 characters; with images held out, of 93."""
+    number = f"{metrics.epoch:>{len(str(total))}}/{total}"
+    return f"{_epoch(number, metrics)}  left {duration(left)}"
 
 
 def epoch_table(epochs: Sequence[EpochMetrics]) -> str:
     """Return one line for each epoch."""
-    return "\n".join(
-        f"epoch {m.epoch:>3}  loss {m.loss:<7.4f} train {percent(m.train_accuracy)}  "
-        f"test {percent(m.test_accuracy)}"
-        for m in epochs
-    )
+    return "\n".join(_epoch(f"{metrics.epoch:>3}", metrics) for metrics in epochs)
+
+
+def _epoch(number: str, metrics: EpochMetrics) -> str:
+    names = ("train", "test", "validation")
+    shares = ((name, getattr(metrics, f"{name}_accuracy")) for name in names)
+    accuracies = "  ".join(f"{name} {percent(x)}" for name, x in shares if x is not None)
+    return f"epoch {number}  loss {metrics.loss:<7.4f} {accuracies}"
+
+
+def seed_line(plan: Plan, outcomes: Sequence[Outcome]) -> str:
+    """Return the mean over the seeds of a sweep that varies nothing else, or ""."""
+    found = [o.metrics["test_accuracy"] for o in outcomes if o.metrics and not o.failure]
+    if set(plan.varied) - {"seed"} or len(found) < 2:
+        return ""
+    mean, spread = percent(fmean(found)), percent(stdev(found))
+    return f"test accuracy: mean {mean}, standard deviation {spread}, of {len(found)} seeds"
+
+
+def print_numerical(runs: Sequence[Settings], console: Console) -> None:
+    """Print how long the runs take whose gradients are numerical: minutes, or days."""
+    slow = [settings for settings in runs if settings.training.gradient == "numerical"]
+    if slow:
+        from sgdprobe.study.estimate import seconds_of_run  # imports joblib
+
+        seconds = sum(map(seconds_of_run, slow))
+        console.print(
+            f"numerical gradients: two losses for each weight and update, about "
+            f"{duration(seconds)} of computing; training.gradient=backprop takes seconds"
+        )
 
 
 def where_to_look(url: str, command: str | None) -> str:
     """Return the address to open next, and the command to type first."""
     if command is None:
         return f"to compare: open\n  {url}"
+    if not shutil.which("mlflow"):  # the environment is not activated
+        command = command.replace("mlflow ui", str(Path(sys.executable).with_name("mlflow ui")))
     return f"to compare: {command}\n  then open {url}"
 
+
+# A first update that takes longer, such as a numerical one, says how long the others take.
+FIRST_UPDATE_S = 20.0
 
 WHERE_TO_READ = "docs/how-to/my-network-is-stuck.md says what to try"
 
@@ -83,36 +120,55 @@ def _command(words: Sequence[str], key: str, value: str) -> str:
     return shlex.join(["python", "src/train.py", *kept, f"{key}={value}"])
 
 
-class RunProgress(RunCallbacks):
+class _ShowsBar:
+    """Shows a progress bar in a `with` block, if the console is a terminal."""
+
+    def __init__(self, console: Console, *left: TextColumn) -> None:
+        self.console = console
+        self._bar = Progress(
+            *left,
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+class RunProgress(_ShowsBar, RunCallbacks):
     """The progress of one run: a line for each epoch, and between epochs how far it is.
 
     In a terminal that is a bar; elsewhere a line a minute, for runs whose epochs take hours.
     """
 
     def __init__(self, updates: int, epochs: int, console: Console | None = None) -> None:
-        self.console = console or plain_console()
+        counter = TextColumn("update {task.completed:,.0f}/{task.total:,.0f}")
+        super().__init__(console or plain_console(), counter)
         self._updates = updates
         self._epochs = epochs
-        self._updates_made = 0  # in this process
+        self._updates_made: int | None = None  # since the time _started
         self._started = self._printed = time.perf_counter()
-        self._bar = Progress(
-            TextColumn("update {task.completed:,.0f}/{task.total:,.0f}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.description}"),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
         self._task = self._bar.add_task("", total=updates)
 
     def on_warning(self, warning: PreflightWarning) -> None:
         """Print a warning."""
-        self.console.print(f"warning: {warning.text}", soft_wrap=True)
+        self.console.print(f"warning: {warning.text}")
 
     def on_update(self, state: TrainingState) -> None:
         """Count an update; show it at intervals."""
-        self._updates_made += 1
         now = time.perf_counter()
+        if self._updates_made is None and now - self._started < FIRST_UPDATE_S:
+            self._started = self._printed = now  # most of it went by before the update
+            self._updates_made = 0
+        else:
+            self._updates_made = (self._updates_made or 0) + 1
         if now - self._printed < (0.2 if self.console.is_terminal else 60.0):
             return
         self._printed = now
@@ -126,41 +182,22 @@ class RunProgress(RunCallbacks):
     def on_epoch(self, metrics: EpochMetrics) -> None:
         """Print an epoch that has ended."""
         line = epoch_line(metrics, self._epochs, self._left(metrics.updates))
-        self.console.print(line, soft_wrap=True)
+        self.console.print(line)
 
     def _left(self, done: int) -> float:
         """Return the seconds to the end, at the pace of the updates in this process."""
         took = time.perf_counter() - self._started
-        return took / max(self._updates_made, 1) * (self._updates - done)
-
-    def __enter__(self) -> "RunProgress":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
+        return took / max(self._updates_made or 0, 1) * (self._updates - done)
 
 
-class SweepProgress:
+class SweepProgress(_ShowsBar):
     """The progress of a sweep: a line for each run, and the state of all."""
 
     def __init__(self, total: int, console: Console) -> None:
-        self.console = console
+        super().__init__(console)
         self.outcomes: list[Outcome] = []
         self._total = total
         self._started = time.perf_counter()
-        self._bar = Progress(
-            BarColumn(bar_width=24),
-            TextColumn("{task.description}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
         self._task = self._bar.add_task(self._state(), total=total)
 
     @property
@@ -172,8 +209,8 @@ class SweepProgress:
         """Count runs that were done before, and print how many."""
         self.outcomes.extend(outcomes)
         if outcomes:
-            runs = f"{len(outcomes)} of {self._total} runs"
-            self.console.print(f"{runs} were done before, with the same settings, data and source")
+            runs = f"{len(outcomes)} of {counted(self._total, 'run')}"
+            self.print(f"{runs} done before, with the same settings, data and source")
 
     def counts(self) -> str:
         """Return a text such as "33 done, 1 failed, 2 done before, 0 left"."""
@@ -191,7 +228,8 @@ class SweepProgress:
         if not names:
             return ""
         each = ", ".join(f"{name} {count}" for name, count in sorted(names.items()))
-        return f"{len(warned)} runs with warnings before training, in their tags: {each}"
+        runs = counted(len(warned), "run")
+        return f"{runs} with warnings before training, in their tags: {each}"
 
     def endings(self) -> str:
         """Return a line that counts the runs that guess, are stuck or still rise; or ""."""
@@ -200,7 +238,7 @@ class SweepProgress:
         if not each:
             return ""
         longer = "; training.iterations makes a run longer" if found["rising"] else ""
-        return f"of {len(self.outcomes)} runs {', '.join(each)}{longer}; {WHERE_TO_READ}"
+        return f"of {counted(len(self.outcomes), 'run')} {', '.join(each)}{longer}; {WHERE_TO_READ}"
 
     def add(self, outcome: Outcome) -> None:
         """Print a run that has ended."""
@@ -211,12 +249,12 @@ class SweepProgress:
         else:
             time_ = "done before" if outcome.reused else duration(outcome.seconds)
             result = f"test {percent(outcome.metrics['test_accuracy'])}  {time_}"
-        self.console.print(f"{number}  {outcome.job.name}  {result}", soft_wrap=True)
+        self.console.print(f"{number}  {outcome.job.name}  {result}")
         self._bar.update(self._task, completed=len(self.outcomes), description=self._state())
 
     def print(self, line: str) -> None:
         """Print a line about the sweep as a whole."""
-        self.console.print(line, soft_wrap=True)
+        self.console.print(line)
 
     def _state(self) -> str:
         made = sum(not outcome.reused for outcome in self.outcomes)
@@ -225,18 +263,6 @@ class SweepProgress:
         each = (time.perf_counter() - self._started) / made
         left = self._total - len(self.outcomes)
         return f"{self.counts()}, {duration(each * left)} to go"
-
-    def __enter__(self) -> "SweepProgress":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
 
 
 def result_table(plan: Plan, outcomes: Sequence[Outcome], recipes: Mapping[str, Settings]) -> Table:

@@ -11,7 +11,13 @@ from rich.table import Table
 
 from sgdprobe import tracking
 from sgdprobe.commands.cli import STORE_HELP, Parser
-from sgdprobe.commands.console import RunProgress, SweepProgress, plain_console, where_to_look
+from sgdprobe.commands.console import (
+    RunProgress,
+    SweepProgress,
+    plain_console,
+    print_table,
+    where_to_look,
+)
 from sgdprobe.config.formatting import duration, percent
 from sgdprobe.config.settings import Settings, SweepSettings, check_value
 from sgdprobe.config.validators import N_JOBS, nullable, number
@@ -127,7 +133,7 @@ def rerun_sweep(word: str, sample: int | None, n_jobs: int, options: RerunOption
     drawn = "" if sample is None else ", drawn at random"
     _print(f"rerunning {len(records)} run{'s' * (len(records) > 1)} of sweep {sweep}{drawn}")
     verdicts = _run_all(records, tasks, SweepSettings(n_jobs=n_jobs), label)
-    CONSOLE.print(_table(records, verdicts))
+    print_table(_table(records, verdicts), CONSOLE)
     words = [verdict.word for verdict, _ in verdicts.values()]
     counts = ", ".join(f"{words.count(w)} {w}" for w in ("IDENTICAL", "CLOSE", "DIFFERENT"))
     _print(f"sweep {sweep}: {counts}")
@@ -222,7 +228,7 @@ def _checked_data(
 
 def _print(*lines: str) -> None:
     """Print lines of any length: a terminal's width must not cut a number."""
-    CONSOLE.print(*lines, sep="\n", soft_wrap=True)
+    CONSOLE.print(*lines, sep="\n")
 
 
 def _print_source_changes(records: Iterable["tracking.RunFiles"]) -> None:

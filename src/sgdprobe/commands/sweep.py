@@ -9,9 +9,17 @@ from dataclasses import replace
 from rich.console import Console
 
 from sgdprobe import tracking
-from sgdprobe.commands.console import SweepProgress, plain_console, result_table, where_to_look
+from sgdprobe.commands.console import (
+    SweepProgress,
+    plain_console,
+    print_numerical,
+    print_table,
+    result_table,
+    seed_line,
+    where_to_look,
+)
 from sgdprobe.commands.report import report_sweep
-from sgdprobe.config.formatting import duration
+from sgdprobe.config.formatting import counted, duration
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import UserError, one_line
 from sgdprobe.provenance.command import command_provenance, provenance_tags
@@ -35,10 +43,14 @@ def run_sweep(plan: Plan, load_recipes: Callable[[], Recipes] | None) -> int:
     pin_cpu_kernels(settings.bits)
     console = plain_console()
     if plan.duplicates:
-        console.print(f"{plan.duplicates} duplicates merged")
+        console.print(f"{counted(plan.duplicates, 'duplicate')} merged")
     if settings.sweep.dry_run:
         return print_plan(plan, console)
-    with starting_workers(settings, len(plan.jobs)) as starting:
+    print_numerical([job.settings for job in plan.jobs], console)
+    with (
+        starting_workers(settings, len(plan.jobs)) as starting,
+        console.status("opening the store"),
+    ):
         stores = {
             name: tracking.open_experiment(settings.tracking.uri, name)
             for name in _experiments(plan)
@@ -58,7 +70,7 @@ def run_sweep(plan: Plan, load_recipes: Callable[[], Recipes] | None) -> int:
         progress.add_reused(list(done.values()))
         complete = _run(pending, plan, progress)
     if recipes is not None and progress.outcomes:
-        console.print(result_table(plan, progress.outcomes, recipes.result()))
+        print_table(result_table(plan, progress.outcomes, recipes.result()), console)
     print_end(plan, progress, time.perf_counter() - started, stores.values())
     if recipes is not None and complete:
         print_report(plan, stores.values(), progress.outcomes, recipes.result(), console)
@@ -87,10 +99,9 @@ def print_end(
     plan: Plan, progress: SweepProgress, seconds: float, stores: Iterable["tracking.Store"]
 ) -> None:
     """Print the counts of the runs, and where to compare them."""
-    if progress.warnings():
-        progress.print(progress.warnings())
-    if progress.endings():
-        progress.print(progress.endings())
+    seeds = seed_line(plan, progress.outcomes)
+    for line in filter(None, (seeds, progress.warnings(), progress.endings())):
+        progress.print(line)
     progress.print(f"sweep {plan.sweep}: {progress.counts()}, in {duration(seconds)}")
     for store in stores:
         progress.print(where_to_look(store.experiment_url(), store.ui_command()))
@@ -110,17 +121,19 @@ def print_report(
         tracking.add_to_sweep(uri, plan.sweep, reused)
         page = report_sweep(plan.sweep, None, uri, lambda: recipes)
     except Exception as error:  # such as a full disk; the runs are recorded
-        console.print(f"no report: {one_line(error)}", soft_wrap=True)
+        console.print(f"no report: {one_line(error)}")
         return
-    console.print(f"report: {page}", soft_wrap=True)
+    console.print(f"report: {page}")
 
 
 def print_plan(plan: Plan, console: Console) -> int:
     """Print which runs a sweep would make, and how long they take; write nothing."""
     settings = plan.jobs[0].settings
-    found = {
-        name: tracking.find_experiment(settings.tracking.uri, name) for name in _experiments(plan)
-    }
+    with console.status("reading the store"):
+        found = {
+            name: tracking.find_experiment(settings.tracking.uri, name)
+            for name in _experiments(plan)
+        }
     tasks = _tasks(plan, {name: store for name, store in found.items() if store is not None})
     done, stale = finished_outcomes(tasks if settings.sweep.resume else [])
     for job in plan.jobs:
@@ -133,17 +146,19 @@ def print_plan(plan: Plan, console: Console) -> int:
     time_left = (
         "no past runs of this size to tell the time from"
         if seconds is None
-        else f"about {duration(seconds / processes)} on {processes} processes"
+        else f"about {duration(seconds / processes)} on {counted(processes, 'process')}"
     )
-    counts = f"{len(plan.jobs)} runs: {len(done)} done before, {count} to do"
-    console.print(f"{counts}, {time_left if count else 'nothing left'}", soft_wrap=True)
+    counts = f"{counted(len(plan.jobs), 'run')}: {len(done)} done before, {count} to do"
+    console.print(f"{counts}, {time_left if count else 'nothing left'}")
     return 0
 
 
 def print_stale(stale: Mapping[str, int], console: Console) -> None:
     """Print how many finished runs do not count, and why."""
     for reason, count in stale.items():
-        console.print(f"{count} finished runs of these settings do not count: {reason}")
+        does = "does" if count == 1 else "do"
+        runs = counted(count, "finished run")
+        console.print(f"{runs} of these settings {does} not count: {reason}")
 
 
 def _experiments(plan: Plan) -> list[str]:

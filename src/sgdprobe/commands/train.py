@@ -5,7 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from sgdprobe import reports, tracking
-from sgdprobe.commands.console import RunProgress, advice, where_to_look
+from sgdprobe.commands.console import (
+    RunProgress,
+    advice,
+    plain_console,
+    print_numerical,
+    where_to_look,
+)
 from sgdprobe.config.compose import run_hydra
 from sgdprobe.config.formatting import duration, percent, run_name
 from sgdprobe.config.settings import Settings
@@ -33,7 +39,11 @@ def train_command(
     pin_cpu_kernels(settings.bits)
     data = load_data(settings)  # refuses before anything is written
     name = recipe or NO_RECIPE
-    store = tracking.open_experiment(settings.tracking.uri, settings.tracking.experiment or name)
+    console = plain_console()
+    print_numerical([settings], console)
+    experiment = settings.tracking.experiment or name
+    with console.status("opening the store"):  # a second or two, mostly of importing MLflow
+        store = tracking.open_experiment(settings.tracking.uri, experiment)
     tags = provenance_tags() | {"recipe": name, "seed": str(settings.seed)}
     job = Job(settings, name, run_name(settings, overridden), tags, command_provenance())
 
@@ -45,9 +55,9 @@ def train_command(
         except StoreError:
             raise
         except Exception as error:  # a picture that fails must not fail the run
-            progress.console.print(f"no figures: {one_line(error)}", soft_wrap=True)
+            console.print(f"no figures: {one_line(error)}")
 
-    with RunProgress(*updates_and_epochs(settings, data)) as progress:
+    with RunProgress(*updates_and_epochs(settings, data), console) as progress:
         outcome = run_job(job, store, progress, add_figures)
     failure = outcome.failure
     result = failure.message if failure else f"test {percent(outcome.metrics['test_accuracy'])}"
@@ -57,5 +67,5 @@ def train_command(
         f"run {outcome.run_id} in experiment {store.experiment}",
         where_to_look(store.experiment_url(), store.ui_command()),
     ):
-        progress.console.print(line, soft_wrap=True)
+        console.print(line)
     return 1 if failure else 0

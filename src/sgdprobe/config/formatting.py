@@ -72,4 +72,5 @@ def listing(words: Sequence[str]) -> str:
 
 def counted(number: int, word: str) -> str:
     """Return a number and its noun: "1 run", "36 runs"."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    plural = "es" if word.endswith("s") else "s"
+    return f"{number} {word}{'' if number == 1 else plural}"

@@ -62,9 +62,14 @@ def despine(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def whole_epochs(axes: Axes) -> None:
+    """Show ticks at whole epochs only, also for a single one."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
 def accuracy_over_epochs(axes: Axes) -> None:
     """Show epochs below and accuracies, in percent, on the left."""
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    whole_epochs(axes)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     despine(axes)
 

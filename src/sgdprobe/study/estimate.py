@@ -3,6 +3,8 @@
 import time
 from dataclasses import replace
 
+import numpy as np
+
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import DivergedError
 from sgdprobe.provenance.environment import Environment
@@ -11,7 +13,7 @@ from sgdprobe.run.job import TrainingSetup
 from sgdprobe.study.design import Factorial
 from sgdprobe.sweep.pool import process_count
 
-UPDATES = 50  # to time
+UPDATES = 50  # to time; of a numerical gradient one loss
 RECORDING_S = 0.3  # of a run beside its training
 
 
@@ -19,6 +21,14 @@ def seconds_of_run(settings: Settings) -> float:
     """Estimate the time of one run in one process."""
     setup = TrainingSetup.of(settings, load_data(settings))
     updates, epochs = updates_and_epochs(settings, setup.data)
+    if settings.training.gradient == "numerical":
+        batch = setup.examples.train.batch(np.arange(settings.training.batch_size))
+        setup.network.loss(*batch)  # makes the buffers
+        started = time.perf_counter()
+        setup.network.loss(*batch)
+        each = time.perf_counter() - started
+        weights = sum(array.size for array in setup.network.params.values())
+        return RECORDING_S + 2 * weights * each * updates
     ends: list[float] = []
     few = replace(setup, updates=min(UPDATES, updates))
     with Environment().single_threaded_blas():

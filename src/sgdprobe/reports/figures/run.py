@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.nn.functions import Array
@@ -28,14 +27,17 @@ def learning_curve(epochs: Sequence[EpochMetrics], title: str) -> Figure:
     steps = [metrics.epoch for metrics in epochs]
     loss.plot(steps, [m.loss for m in epochs], ".-", color=style.BLACK)
     loss.set(xlabel="epoch", ylabel="loss, mean over the epoch's updates")
-    loss.xaxis.set_major_locator(MaxNLocator(integer=True))
     style.despine(loss)
+    style.whole_epochs(loss)
     train, test = ([m.train_accuracy for m in epochs], [m.test_accuracy for m in epochs])
     accuracy.plot(steps, train, ".-", color=style.BLUE, label="train")
     accuracy.plot(steps, test, ".--", color=style.ORANGE, label="test")
     accuracy.set(xlabel="epoch", ylabel="accuracy")
     accuracy.legend(loc="lower right")
     style.accuracy_over_epochs(accuracy)
+    if len(epochs) == 1:  # a scale of a single value would have ticks such as 67.170 %
+        loss.set_ylim(bottom=0)
+        accuracy.set_ylim(0, 1)
     figure.suptitle(title)
     return figure
 
