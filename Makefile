@@ -48,18 +48,24 @@ lock: $(VENV)/ready-to-test  ## resolve the dependencies again into the lock fil
 docs: $(VENV)/ready  ## regenerate the settings page and the figure of README.md
 	$(PY) docs/regenerate.py
 
-clean:  ## remove .venv and caches; runs stay
-	rm -rf $(VENV) build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
+clean:  ## remove caches, and .venv if make made it; runs stay
+	[ ! -e $(VENV)/made-by-make ] || rm -rf $(VENV)
+	rm -rf build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The environment is made from the lock file, and made again when the lock file is newer.
+# The environment is made from the lock file, and made again when the lock file is newer. A .venv
+# that was made by hand is used as it is, and never removed.
 $(VENV)/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "sgdprobe needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }
-	rm -rf $(VENV)
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --require-hashes --requirement requirements.txt
-	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@if [ -e $(VENV) ] && [ ! -e $(VENV)/made-by-make ]; then \
+	  $(PY) -c 'import sgdprobe, hydra, joblib, mlflow.version, matplotlib' || { \
+	    echo "$(VENV) was not made by make and lacks libraries. Type: $(PY) -m pip install -e .   (or remove it)"; exit 1; }; \
+	else \
+	  rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && touch $(VENV)/made-by-make && \
+	  $(PY) -m pip install --quiet --require-hashes --requirement requirements.txt && \
+	  $(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .; \
+	fi
 	@touch $@
 
 $(VENV)/ready-to-test: $(VENV)/ready requirements-test.txt

@@ -66,10 +66,12 @@ def seed_line(plan: Plan, outcomes: Sequence[Outcome]) -> str:
 def print_numerical(runs: Sequence[Settings], console: Console) -> None:
     """Print how long the runs take whose gradients are numerical: minutes, or days."""
     slow = [settings for settings in runs if settings.training.gradient == "numerical"]
+    one_of_each = {settings.workload: settings for settings in slow}
     if slow:
         from sgdprobe.study.estimate import seconds_of_run  # imports joblib
 
-        seconds = sum(map(seconds_of_run, slow))
+        counts = Counter(settings.workload for settings in slow)
+        seconds = sum(counts[name] * seconds_of_run(one) for name, one in one_of_each.items())
         console.print(
             f"numerical gradients: two losses for each weight and update, about "
             f"{duration(seconds)} of computing; training.gradient=backprop takes seconds"
