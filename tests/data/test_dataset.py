@@ -6,12 +6,14 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from sgdprobe.data import Dataset, dataset, load, pixel_mean_and_std
+from sgdprobe.data.readers import NPZ_ARRAYS
 from sgdprobe.errors import DataError
 from sgdprobe.nn import Examples
 
@@ -177,11 +179,16 @@ def test_pixel_mean_and_std_are_those_of_the_training_images(tmp_path: Path) -> 
 def test_other_data_have_the_name_of_their_folder_unless_they_are_given_one(
     tmp_path: Path,
 ) -> None:
-    root = tmp_path / "fashion"
+    root = tmp_path / "fashion.v2"
     root.mkdir()
-    write(root)
-    assert load("mnist", str(root)).name == "fashion"
+    data = load("mnist", str(write(root)))
+    assert data.name == "fashion.v2"
+    assert load("mnist", f"{root}/../fashion.v2/").name == "fashion.v2"
     assert load("digits", str(root)).name == "digits"
+    parts = data.train_images, data.train_labels, data.test_images, data.test_labels
+    arrays: dict[str, Any] = dict(zip(NPZ_ARRAYS, parts, strict=True))
+    np.savez(tmp_path / "hats.npz", **arrays)
+    assert load("mnist", str(tmp_path / "hats.npz")).name == "hats"
 
 
 @pytest.mark.parametrize("hidden", [Path.touch, Path.mkdir])
@@ -264,6 +271,11 @@ def test_a_folder_that_is_not_there_or_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for root in (tmp_path / "nowhere", tmp_path / "file"):
         assert refusal(root).startswith(f"data.root {root} is not a folder with IDX files, nor a")
+
+
+def test_a_name_too_long_for_the_system(tmp_path: Path) -> None:
+    root = tmp_path / ("x" * 300)
+    assert refusal(root) == f"data.root {root} can't be read: File name too long"
 
 
 def refusal(root: Path) -> str:

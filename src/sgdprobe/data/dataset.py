@@ -97,13 +97,18 @@ def load(name: str, root: str | None) -> Dataset:
     raw = read(BUNDLED if root is None else Path(root))
     _check_together(raw)
     return Dataset(
-        name if root is None or name != BUNDLED.name else Path(root).resolve().stem,
+        name if root is None or name != BUNDLED.name else _name_of(root),
         _rows(raw.x_train.values),
         raw.t_train.values,
         _rows(raw.x_test.values),
         raw.t_test.values,
         BUNDLED_SHA256 if root is None else {path.name: _sha256(path) for path in raw.paths},
     )
+
+
+def _name_of(root: str) -> str:
+    path = Path(root).resolve()
+    return path.name if path.is_dir() else path.stem
 
 
 def _check_together(raw: RawData) -> None:
@@ -116,8 +121,6 @@ def _check_together(raw: RawData) -> None:
     for x, t in ((raw.x_train, raw.t_train), (raw.x_test, raw.t_test)):
         if len(x.values) != len(t.values):
             raise DataError(f"{t.name} has {len(t.values):,} labels for {len(x.values):,} images")
-        if x.values.size == 0:
-            raise DataError(f"{x.name} holds no pixels")
     last = int(raw.t_train.values.max())
     if raw.t_test.values.max() > last:
         raise DataError(

@@ -7,12 +7,13 @@
 Source: "THE IDX FILE FORMAT", at the end of the page that published MNIST (LeCun et al. 1998).
 """
 
-import gzip
 import math
 import struct
 import zlib
-from io import BufferedReader
+from collections.abc import Sequence
+from gzip import BadGzipFile, GzipFile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +35,9 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     try:
         with path.open("rb") as file:
             packed = file.peek(2).startswith(GZIP_MAGIC)
-            stream = gzip.GzipFile(fileobj=file) if packed else file
+            stream = GzipFile(fileobj=file) if packed else file
             return _array(path, stream, dimensions)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except (BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} is a damaged gzip file: {error}") from error
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}") from error
@@ -50,9 +51,7 @@ def check_is_file(path: Path) -> None:
         )
 
 
-def _array(
-    path: Path, stream: BufferedReader | gzip.GzipFile, dimensions: int
-) -> NDArray[np.uint8]:
+def _array(path: Path, stream: IO[bytes] | GzipFile, dimensions: int) -> NDArray[np.uint8]:
     start = 4 + 4 * dimensions
     header = stream.read(start)
     if len(header) < 4:
@@ -66,13 +65,23 @@ def _array(
     if len(header) < start:
         raise DataError(f"{path} is cut short: {len(header)} bytes, a header has {start}")
     shape = struct.unpack(f">{dimensions}I", header[4:])
+    return read_values(str(path), stream, shape, MAX_GZIP_RATIO * path.stat().st_size)
+
+
+def read_values(
+    name: str, stream: IO[bytes] | GzipFile, shape: Sequence[int], most: int
+) -> NDArray[np.uint8]:
+    """Return the array of this shape, the rest of a stream; read no more than that.
+
+    most : bytes that the stream can have, at most. Raises DataError if there are fewer values than
+    the shape says, or more.
+    """
     count = math.prod(shape)
     announced = f"its header says {' × '.join(map(str, shape))} = {count:,}"
-    if count == 0:
-        raise DataError(f"{path} holds no values; {announced}")
-    most = MAX_GZIP_RATIO * path.stat().st_size  # no file of this size holds more
+    if min(shape) <= 0:
+        raise DataError(f"{name} holds no values; {announced}")
     values = stream.read(min(count, most) + 1)
     if len(values) != count:
         found = f"{len(values):,}" if len(values) < count else f"more than {count:,}"
-        raise DataError(f"{path} has {found} bytes of values; {announced}")
+        raise DataError(f"{name} has {found} bytes of values; {announced}")
     return np.frombuffer(values, np.uint8).reshape(shape)

@@ -1,15 +1,19 @@
 """Formats of data sets on disk. READERS lists them: each returns four arrays as they are stored."""
 
+import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from tokenize import TokenError
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from sgdprobe.data.idx import check_is_file, read_idx
+from sgdprobe.data.idx import MAX_GZIP_RATIO, check_is_file, read_idx, read_values
 from sgdprobe.errors import DataError
 
 
@@ -66,40 +70,61 @@ def _find(folder: Path, stem: str, dimensions: int) -> Path:
 NPZ_ARRAYS = {"x_train": (2, 3), "t_train": (1,), "x_test": (2, 3), "t_test": (1,)}
 
 
+# Raised by zipfile, zlib and NumPy's parser of headers for files that are damaged or encrypted.
+NPZ_ERRORS = (
+    *(BadZipFile, zlib.error, struct.error, TokenError, SyntaxError),
+    *(ValueError, TypeError, EOFError, RuntimeError, MemoryError),
+)
+MAX_NPY_HEADER = 4096  # bytes; NumPy writes 128
+
+
 def read_npz(file: Path) -> RawData:
     """Read one file made by np.savez(file, x_train=…, t_train=…, x_test=…, t_test=…), all uint8.
 
-    Raises DataError that names the file and the array. Nothing in it is ever executed.
+    Nothing in it is executed. Raises DataError that names the file and the array.
     """
-    return RawData((file,), *_npz_arrays(file))
-
-
-def _npz_arrays(file: Path) -> Iterator[StoredArray]:
     check_is_file(file)
     try:
-        with ZipFile(file), np.load(file, allow_pickle=False) as content:
-            missing = [name for name in NPZ_ARRAYS if name not in content.files]
-            if missing:
-                held = ", ".join(map(repr, content.files)) or "none"
-                raise DataError(f"{file} has no array {', '.join(missing)}; its arrays are {held}")
-            for name, dimensions in NPZ_ARRAYS.items():
-                yield _checked(f"{file}: {name}", content[name], dimensions)
+        with ZipFile(file) as archive:
+            return RawData((file,), *_npz_arrays(file, archive))
     except OSError as error:
         raise DataError(f"{file} can't be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, RuntimeError, MemoryError, BadZipFile, zlib.error) as error:
+    except NPZ_ERRORS as error:
         raise DataError(f"{file} is no .npz file of plain arrays, or damaged: {error}") from error
 
 
-def _checked(name: str, values: NDArray[np.uint8], dimensions: tuple[int, ...]) -> StoredArray:
-    """Check type and dimensions; return the array row by row in memory, and read-only."""
-    if values.dtype != np.uint8:
-        raise DataError(f"{name} has the type {values.dtype}; it must be uint8, 0 … 255")
-    if values.ndim not in dimensions:
+def _npz_arrays(file: Path, archive: ZipFile) -> Iterator[StoredArray]:
+    held = [name.removesuffix(".npy") for name in archive.namelist()]
+    missing = [name for name in NPZ_ARRAYS if f"{name}.npy" not in archive.namelist()]
+    if missing:
+        arrays = ", ".join(map(repr, held)) or "none"
+        raise DataError(f"{file} has no array {', '.join(missing)}; its arrays are {arrays}")
+    for name, dimensions in NPZ_ARRAYS.items():
+        title = f"{file}: {name}"
+        yield StoredArray(title, _npy(title, archive, f"{name}.npy", dimensions))
+
+
+def _npy(
+    title: str, archive: ZipFile, member: str, dimensions: tuple[int, ...]
+) -> NDArray[np.uint8]:
+    """Return an array, row by row in memory, of which no more is read than its header says."""
+    with archive.open(member) as stream:
+        head = BytesIO(stream.read(MAX_NPY_HEADER))
+    first = npy.read_magic(head) == (1, 0)
+    read_header = npy.read_array_header_1_0 if first else npy.read_array_header_2_0
+    shape, column_by_column, dtype = read_header(head)
+    if dtype != np.uint8:
+        raise DataError(f"{title} has the type {dtype}; it must be uint8, 0 … 255")
+    if len(shape) not in dimensions:
         expected = "(n, height, width) or (n, pixels)" if len(dimensions) > 1 else "(n,)"
-        raise DataError(f"{name} has the shape {values.shape}; it must be {expected}")
-    values = np.ascontiguousarray(values)
+        raise DataError(f"{title} has the shape {shape}; it must be {expected}")
+    with archive.open(member) as stream:
+        stream.read(head.tell())
+        most = MAX_GZIP_RATIO * archive.getinfo(member).compress_size
+        values = read_values(title, stream, shape[::-1] if column_by_column else shape, most)
+    values = np.ascontiguousarray(values.T if column_by_column else values)
     values.flags.writeable = False
-    return StoredArray(name, values)
+    return values
 
 
 # By the ending of the name of a file, or "folder".
@@ -108,7 +133,10 @@ READERS: dict[str, Callable[[Path], RawData]] = {"folder": read_idx_folder, ".np
 
 def read(root: Path) -> RawData:
     """Read a folder or a file with the reader for it. Raises DataError."""
-    kind = "folder" if root.is_dir() else root.suffix.lower()
+    try:
+        kind = "folder" if root.is_dir() else root.suffix.lower()
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise DataError(f"data.root {root} can't be read: {error.strerror}") from error
     if kind not in READERS:
         files = ", ".join(ending for ending in READERS if ending != "folder")
         raise DataError(f"data.root {root} is not a folder with IDX files, nor a file ({files})")
