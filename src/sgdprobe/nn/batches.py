@@ -11,7 +11,12 @@ BatchIndices = Sequence[NDArray[np.intp]] | NDArray[np.intp]
 
 
 def updates_per_epoch(n: int, batch_size: int) -> int:
-    """Updates until n examples have been drawn, rounded up: the last batch may be short."""
+    """Updates until n examples have been drawn, rounded up: the last batch may be short.
+
+    Raises ValueError unless both are 1 or more.
+    """
+    if min(n, batch_size) < 1:
+        raise ValueError(f"n and batch_size must be 1 or more; got {n} and {batch_size}")
     return math.ceil(n / batch_size)
 
 
@@ -27,7 +32,12 @@ def with_replacement(
 
 
 def permutation(rng: np.random.Generator, n: int, batch_size: int, updates: int) -> BatchIndices:
-    """Show each example once an epoch, in random order; the epoch's last batch may be short."""
+    """Show each example once an epoch, in random order; the epoch's last batch may be short.
+
+    Raises ValueError for more updates than an epoch has.
+    """
+    if updates > (most := updates_per_epoch(n, batch_size)):
+        raise ValueError(f"updates must be at most {most}, one epoch; got {updates}")
     shuffled = rng.permutation(n)
     starts = range(0, n, batch_size)[:updates]
     return [shuffled[start : start + batch_size] for start in starts]

@@ -36,14 +36,24 @@ class Examples:
         dtype: str = "float32",
     ) -> None:
         n = len(images)
-        if images.ndim != 2 or labels.shape != (n,):
+        if images.dtype != np.uint8 or images.ndim != 2 or not images.size:
             raise ValueError(
-                f"images must be (n, pixels) and labels (n,); got {images.shape} and {labels.shape}"
+                f"images must be (n, pixels) bytes, uint8; got {images.shape} {images.dtype}"
+            )
+        if labels.shape != (n,) or labels.dtype.kind not in "iu" or labels.min() < 0:
+            least = f" from {labels.min()}" if labels.size else ""
+            raise ValueError(
+                f"labels must be ({n},) integers from 0; got {labels.shape} {labels.dtype}{least}"
             )
         self.images = images
         self.labels: Labels = labels.astype(np.intp)
         self.leading_zeros = np.zeros(n, np.intp) if leading_zeros is None else leading_zeros
         self.position = np.arange(n) if position is None else position
+        if not self.leading_zeros.shape == self.position.shape == (n,):
+            raise ValueError(
+                f"leading_zeros and position must be ({n},); "
+                f"got {self.leading_zeros.shape} and {self.position.shape}"
+            )
         self.dtype = dtype
         self._buffers: dict[int, _Buffers] = {}
 
@@ -53,8 +63,21 @@ class Examples:
     def batch(self, batch_mask: NDArray[np.intp]) -> tuple[Array, Labels]:
         """Return x : (batch, pixels that are left) and t : (batch,) of the examples in batch_mask.
 
-        batch_mask : (batch,) indices of examples, 0 … n - 1.
+        batch_mask : (batch,) indices of examples, 0 … n - 1; otherwise raises ValueError.
         """
+        if batch_mask.dtype.kind not in "iu" or batch_mask.ndim != 1 or not batch_mask.size:
+            raise ValueError(
+                f"batch_mask must be (batch,) integers; got {batch_mask.shape} {batch_mask.dtype}"
+            )
+        if batch_mask.min() < 0 or batch_mask.max() >= len(self):
+            raise ValueError(
+                f"batch_mask must be indices 0 … {len(self) - 1}; "
+                f"got {batch_mask.min()} … {batch_mask.max()}"
+            )
+        return self.gather(batch_mask)
+
+    def gather(self, batch_mask: NDArray[np.intp]) -> tuple[Array, Labels]:
+        """Do what `batch` does for indices that are known to be right, as training draws them."""
         buffers = self._buffers_for(len(batch_mask))
         # mode="clip" is what lets take() write into `out` directly; indices are in range.
         rows = self.position.take(batch_mask, out=buffers.rows, mode="clip")

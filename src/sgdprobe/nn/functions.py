@@ -9,16 +9,26 @@ Every function works in float32 and float64 and keeps the type it is given. `out
 one, is an array to write into, as in NumPy; it may be the input itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
+
+Row = TypeVar("Row")
+
+
+def look_up(what: str, name: str, table: Mapping[str, Row]) -> Row:
+    """Return the row of this name. Raises ValueError with all names if there is none."""
+    if name not in table:
+        raise ValueError(f"{what} must be one of {', '.join(table)}; got {name!r}")
+    return table[name]
+
 
 # The notes' guard against log 0. Its effect on the gradient is kept, not neglected.
 LOG_EPSILON = 1e-7
@@ -118,14 +128,24 @@ SOFTMAX_AXIS: dict[str, int | None] = {"sample": 0, "batch": None}
 def softmax(a: Array, over: str = "sample", out: Array | None = None) -> Array:
     """Return exp(a) / sum(exp(a)), the sum over each sample's classes or over the whole batch.
 
-    a : (n, c) float. over : a name in SOFTMAX_AXIS. out : (n, c), may be a. Returns y : (n, c).
-    Subtracting the largest a changes nothing in exact arithmetic and keeps exp from overflowing.
-    Raises ValueError for a of other than one or two dimensions.
+    a : (n, c) or (c,) float. over : a name in SOFTMAX_AXIS. out : as a, which it may be. Returns y,
+    shaped as a. Raises ValueError for other arrays and names.
     """
-    if a.ndim not in (1, 2):
-        raise ValueError(f"a must be (n, c) or (c,); got {a.shape}")
+    out = np.empty_like(a) if out is None else out
+    if a.ndim not in (1, 2) or a.dtype.kind != "f" or out.shape != a.shape:
+        raise ValueError(
+            f"a and out must be (n, c) or (c,) floats; got a {a.shape} {a.dtype}, out {out.shape}"
+        )
+    look_up("over", over, SOFTMAX_AXIS)
+    return softmax_into(out, a, over)
+
+
+def softmax_into(y: Array, a: Array, over: str) -> Array:
+    """Write `softmax` of a into y and return it; for training, which needs no checks.
+
+    Subtracting the largest a changes nothing in exact arithmetic and keeps exp from overflowing.
+    """
     axis = SOFTMAX_AXIS[over]
-    y = np.empty_like(a) if out is None else out
     rows = y.T
     np.subtract(a.T, np.maximum.reduce(a.T, axis), rows)
     np.exp(rows, rows)
@@ -160,7 +180,7 @@ def mean_squared_error(y: Array, t: Array | Labels) -> float:
 
 def _as_batch(y: Array, t: Any) -> tuple[Array, Any]:
     """Return y : (n, c) and t : (n,) or (n, c), checked; one sample is a batch of one."""
-    t = np.asarray(t)
+    y, t = np.asarray(y), np.asarray(t)
     if y.ndim not in (1, 2) or t.shape not in (y.shape, y.shape[:-1]) or not y.size:
         raise ValueError(
             f"y must be (n, c) or (c,), and t integer labels {y.shape[:-1]} or one-hot {y.shape}; "

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sgdprobe.nn.functions import Array
+from sgdprobe.nn.functions import Array, look_up
 
 
 def normal(fan_in: int, fan_out: int) -> float:
@@ -45,10 +45,16 @@ def draw_params(
     sizes : (pixels, hidden …, classes). Each W is from N(0, (scale · std of the scheme)²), drawn
     in float64 and then rounded, so that float32 and float64 runs of one seed start alike.
     scheme : a name in INITIALIZERS. scale : 0 or more. dtype : "float32" or "float64".
+    Raises ValueError for others.
     """
+    std_of = look_up("scheme", scheme, INITIALIZERS)
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"sizes must be two or more, each 1 or more; got {list(sizes)}")
+    if not scale >= 0 or np.dtype(dtype).kind != "f":
+        raise ValueError(f"scale must be 0 or more and dtype of floats; got {scale} and {dtype}")
     params: dict[str, Array] = {}
     for k, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
-        std = scale * INITIALIZERS[scheme](fan_in, fan_out)
+        std = scale * std_of(fan_in, fan_out)
         W = std * rng.standard_normal((fan_in, fan_out))
         with np.errstate(over="ignore"):  # a scale beyond the float type shows in the first loss
             params[f"W{k}"] = W.astype(dtype)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sgdprobe.nn.functions import ActivationFunction, Array, Labels, LossFunction, softmax
+from sgdprobe.nn.functions import ActivationFunction, Array, Labels, LossFunction, softmax_into
 
 
 class Layer(Protocol):
@@ -155,7 +155,7 @@ class SoftmaxWithLoss:
 
         The derivative is computed here too, from what the loss has at hand.
         """
-        y = softmax(a, self.over, a)
+        y = softmax_into(a, a, self.over)
         return self.loss_function.backward(y, t, self.over, self.dx)
 
     def backward(self) -> Array:

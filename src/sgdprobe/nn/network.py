@@ -10,7 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sgdprobe.nn.functions import ACTIVATIONS, LOSSES, Array, Labels, check_labels, softmax
+from sgdprobe.nn.functions import (
+    ACTIVATIONS,
+    LOSSES,
+    SOFTMAX_AXIS,
+    Array,
+    Labels,
+    check_labels,
+    look_up,
+    softmax_into,
+)
 from sgdprobe.nn.layers import Activation, Affine, Layer, PixelAffine, SoftmaxWithLoss
 
 
@@ -38,6 +47,9 @@ def _checked_shapes(params: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
                 f"got {shapes[W]} and {shapes[b]}"
             )
         units = shapes[b]
+    types = {values.dtype.name: values.dtype.kind for values in params.values()}
+    if list(types.values()) != ["f"]:
+        raise ValueError(f"params must be of one float type; got {', '.join(types)}")
     return shapes
 
 
@@ -60,7 +72,7 @@ class Network:
     """A network with given weights that sees factor · x - offset.
 
     params : {"W1": (pixels, units), "b1": (units,), …}, all of one float type; copied. Raises
-    ValueError for shapes that do not fit each other.
+    ValueError for shapes that do not fit each other, and other types.
     activation : a name in ACTIVATIONS. softmax_over : in SOFTMAX_AXIS. loss : in LOSSES.
     factor, offset : they let x stay pixels, 0 … 255; see `PixelAffine`.
 
@@ -84,9 +96,10 @@ class Network:
         self.params = _views(self.theta, shapes)
         self.grads = _views(self.grad, shapes)
         self.depth = len(shapes) // 2
-        self.activation = ACTIVATIONS[activation]
+        self.activation = look_up("activation", activation, ACTIVATIONS)
+        look_up("softmax_over", softmax_over, SOFTMAX_AXIS)
         self.softmax_over = softmax_over
-        self.loss_function = LOSSES[loss]
+        self.loss_function = look_up("loss", loss, LOSSES)
         self.factor, self.offset = factor, offset
         self._layers: dict[int, Layers] = {}
 
@@ -121,7 +134,7 @@ class Network:
     def scores(self, x: Array) -> Array:
         """Return the input of the softmax, a : (n, classes); overwritten by the next pass over n.
 
-        x : (n, pixels) float. Raises ValueError for another shape.
+        x : (n, pixels) float. Raises ValueError for another shape or a wider type.
         """
         self._check(x)
         # exp overflows where a sigmoid is 0, as it should be.
@@ -131,13 +144,16 @@ class Network:
         return x
 
     def _check(self, x: Array) -> None:
-        if x.ndim != 2 or x.shape[1] > len(self.params["W1"]):
+        dtype = self.theta.dtype
+        if x.ndim != 2 or not len(x) or x.shape[1] > len(self.params["W1"]):
             raise ValueError(f"x must be (n, {len(self.params['W1'])}); got {x.shape}")
+        if x.dtype != dtype and np.result_type(x, dtype) != dtype:
+            raise ValueError(f"x must be {dtype}, as the weights are; got {x.dtype}")
 
     def forward(self, x: Array) -> Array:
         """Return y : (n, classes), after the softmax; overwritten by the next pass over n."""
         a = self.scores(x)
-        return softmax(a, self.softmax_over, a)
+        return softmax_into(a, a, self.softmax_over)
 
     def loss(self, x: Array, t: Labels) -> float:
         """Return the loss of a batch. t : (n,) integer labels, or (n, classes) one-hot."""
@@ -150,6 +166,7 @@ class Network:
         other shapes and labels.
         """
         self._check(x)
+        t = np.asarray(t)
         if t.shape != x.shape[:1]:
             raise ValueError(f"t must be ({len(x)},) labels; got {t.shape}")
         check_labels(t, len(self.params[f"b{self.depth}"]))

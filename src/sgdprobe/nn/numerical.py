@@ -21,7 +21,7 @@ def numerical_gradient(f: Callable[[Array], Any], x: Array, h: float = STEP) -> 
 
     x must be of a float type, or TypeError is raised: it is changed one element at a time, and
     restored, also when f raises. (In an integer array such as `np.array([3, 4])`, adding h would
-    change nothing.)
+    change nothing.) Raises ValueError if f returns an array.
     """
     if not np.issubdtype(x.dtype, np.floating):
         raise TypeError(f"x must be an array of floats; got {x.dtype}")
@@ -35,6 +35,8 @@ def numerical_gradient(f: Callable[[Array], Any], x: Array, h: float = STEP) -> 
             below = f(x)
         finally:
             x[index] = kept
+        if np.ndim(above):
+            raise ValueError(f"f must return one number; got an array of {np.shape(above)}")
         grad[index] = (above - below) / (2 * h)
     return grad
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from sgdprobe.nn.batches import SAMPLINGS, updates_per_epoch
 from sgdprobe.nn.examples import Examples
-from sgdprobe.nn.functions import Array, Labels
+from sgdprobe.nn.functions import Array, Labels, check_labels, look_up
 from sgdprobe.nn.network import Network
 from sgdprobe.nn.numerical import GRADIENTS
 from sgdprobe.nn.optimizer import Optimizer
@@ -31,7 +31,7 @@ def run_updates(
 
     batches : pairs of x : (n, pixels) float and t : (n,) integer labels.
     """
-    gradient_of = GRADIENTS[gradient]
+    gradient_of = look_up("gradient", gradient, GRADIENTS)
     for x, t in batches:
         loss = gradient_of(network, x, t)  # writes network.grad
         optimizer.step(network)  # SGD: theta -= learning_rate * grad
@@ -119,12 +119,15 @@ def train(
     start : resume here; replaces the state of network, optimizer and rng.
     on_update : called after every update with the live training state; copy it to keep it.
 
-    Raises DivergedError at the first loss that is NaN or infinite, or after an epoch that ends
-    with such weights.
+    Raises ValueError for examples that do not fit the network; DivergedError at the first loss that
+    is NaN or infinite, or after an epoch that ends with such weights.
     """
     n = len(examples)
     per_epoch = updates_per_epoch(n, batch_size)
     probe_batch = np.arange(min(batch_size, n))  # the same images each epoch: symptoms compare
+    draw = look_up("sampling", sampling, SAMPLINGS)
+    for part in filter(None, (examples, test, validation)):
+        check_fit(network, part)
     first, losses = 1, list[float]()
     if start is not None:
         first, losses = start.epoch, list(start.losses)
@@ -133,8 +136,8 @@ def train(
         before = (epoch - 1) * per_epoch
         drawn_from = rng.bit_generator.state
         state = TrainingState(epoch, before, losses, drawn_from, network.theta, optimizer.state)
-        batch_masks = SAMPLINGS[sampling](rng, n, batch_size, min(per_epoch, updates - before))
-        batches = map(examples.batch, batch_masks[len(losses) :])
+        batch_masks = draw(rng, n, batch_size, min(per_epoch, updates - before))
+        batches = map(examples.gather, batch_masks[len(losses) :])
         tell = partial(on_update, state)
         run_updates(network, batches, optimizer, losses, gradient=gradient, on_update=tell)
         _check_finite(network, losses[-1], f"at update {state.updates:,}, in epoch {epoch}")
@@ -166,8 +169,17 @@ def _check_finite(network: Network, loss: float, where: str) -> None:
         raise DivergedError(f"the weights became infinite or undefined {where}")
 
 
+def check_fit(network: Network, examples: Examples) -> None:
+    """Raise ValueError unless the examples have the network's pixels, and no other classes."""
+    pixels, given = len(network.params["W1"]), examples.images.shape[1]
+    if given != pixels:
+        raise ValueError(f"the network has {pixels} pixels; the images have {given}")
+    check_labels(examples.labels, len(network.params[f"b{network.depth}"]))
+
+
 def accuracy(network: Network, examples: Examples) -> float:
     """Return the share of all examples that are classified correctly, 0 … 1."""
+    check_fit(network, examples)
     correct = 0
     with np.errstate(over="ignore", invalid="ignore"):
         for x, t in examples.chunks():
