@@ -211,6 +211,20 @@ def test_a_mistyped_option_is_one_line(
     assert err.endswith("--help lists the options\n" if command != "train" else "lists them\n")
 
 
+def test_explain_refuses_before_it_imports_what_is_slow() -> None:
+    program = (
+        "import sys; from sgdprobe.commands.cli import run_command\n"
+        "code = run_command('explain', ['notes', 'bok'])\n"
+        "print(code, *{'joblib', 'scipy.special', 'mlflow', 'matplotlib'} & {*sys.modules})"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True,
+        env={"PYTHONPATH": str(CONF.parent / "src")},
+    )  # fmt: skip
+    assert answer.stdout == "2\n"
+    assert "did you mean book?" in answer.stderr
+
+
 def test_a_mistake_in_the_program_is_no_refusal() -> None:
     with pytest.raises(ZeroDivisionError):
         run_main(raising(ZeroDivisionError()), [])

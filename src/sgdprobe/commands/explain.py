@@ -9,7 +9,6 @@ from textwrap import fill
 
 from sgdprobe import reports, tracking
 from sgdprobe.commands.cli import Parser
-from sgdprobe.commands.sweep import run_sweep
 from sgdprobe.config.formatting import duration, format_value
 from sgdprobe.config.recipe_pair import RecipePair, compose_pairs
 from sgdprobe.config.settings import Settings, unknown_setting
@@ -17,7 +16,6 @@ from sgdprobe.errors import StoreError, UserError
 from sgdprobe.paths import study_folder
 from sgdprobe.study.claim import claim_of
 from sgdprobe.study.design import Factorial, Run, Study
-from sgdprobe.study.estimate import seconds_of_study
 from sgdprobe.study.factors import Factor, cell_id
 from sgdprobe.study.results import StudyResults, load_results, load_series
 from sgdprobe.study.spec import StudySpec
@@ -43,6 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     missing = study.missing(recorded)
     print_plan(study, missing, given)
     if missing and not given.no_run:
+        from sgdprobe.commands.sweep import run_sweep  # imports joblib
+
         run_sweep(study.plan(missing), None)
         recorded = _recorded(study)
     check_complete(study, study.missing(recorded))
@@ -165,6 +165,8 @@ def print_plan(
     """Print the factors and the number of runs. Raises UserError if these are too many."""
     words = f"{size_of(study)}, {len(study.keys) - len(missing)} recorded"
     if missing and not given.no_run:
+        from sgdprobe.study.estimate import seconds_of_study  # imports joblib
+
         time = duration(seconds_of_study(study.factorial, len(missing)))
         k, many = len(study.factorial.factors), 2**MANY_FACTORS * study.spec.seeds
         if (k > MANY_FACTORS or len(missing) > many) and not given.force:

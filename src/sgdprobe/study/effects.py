@@ -10,13 +10,14 @@ over the seeds in 90.
 """
 
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from itertools import combinations
 from math import comb
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, stdtrit  # scipy.stats has the same, and takes a second to import
 
 from sgdprobe.study.factors import Cell, all_cells
 
@@ -72,9 +73,15 @@ def bootstrap(values: Array) -> list[Estimate]:
     ]
 
 
+@cache
+def _special() -> Any:
+    """Return SciPy's functions: a third of a second to import, with scipy.stats a whole one."""
+    return import_module("scipy.special")
+
+
 def student_t(n: int) -> float:
     """Return the half width of the 95 % interval of n values, in standard errors."""
-    return float(stdtrit(n - 1, (1 + LEVEL) / 2))
+    return float(_special().stdtrit(n - 1, (1 + LEVEL) / 2))
 
 
 def changes(y: Array, i: int) -> Array:
@@ -217,7 +224,7 @@ def predictions(y: Array) -> list[Prediction]:
 def model_is_adequate(found: list[Prediction]) -> bool:
     """Return False if a true model would have so few inside in less than 1 of 20 studies."""
     inside = sum(each.inside for each in found)
-    return bool(bdtr(inside, len(found), LEVEL) > 1 - LEVEL)  # the binomial distribution
+    return bool(_special().bdtr(inside, len(found), LEVEL) > 1 - LEVEL)  # the binomial distribution
 
 
 def _model(rows: list[Cell]) -> Array:
