@@ -22,7 +22,7 @@ test-fast: $(VENV)/ready-to-test  ## run the tests that start no command: under 
 	$(PY) -m pytest $(PARALLEL) -m "not slow"
 
 stress: $(VENV)/ready-to-test  ## kill a sweep 100 times and check that nothing is lost; about twenty minutes
-	$(PY) tests/stress.py --kills 100 --first-starts 20
+	$(PY) tests/stress.py --kills 100 --first-starts 20 --claims 10 --lost-answers 8
 
 ui: $(VENV)/ready  ## compare runs in a browser, at http://127.0.0.1:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(PY) -m mlflow ui --workers 1

@@ -2,14 +2,18 @@
 
 python tests/stress.py --kills 6 --seed 0
 python tests/stress.py --kills 0 --first-starts 20
+python tests/stress.py --kills 0 --claims 5        the same sweep by several ways to one store
+python tests/stress.py --kills 0 --lost-answers 8  a server whose answers get lost
 """
 
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 import psutil
@@ -25,15 +30,20 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from support import (
     ForkServer,
+    LossyProxy,
     Process,
+    Server,
     artifacts_of,
     few_digits,
+    free_port,
     points_of,
     runs_in,
     small_project,
     wait_until,
     weights_of,
 )
+
+from sgdprobe import tracking
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -54,41 +64,48 @@ class StressProject:
         self.root = small_project(folder / "project", few_digits(folder / "digits"))
         self.processes: list[Process] = []
         self._numbers = count(1)
-        self._environment = {
+        self.environment = {
             "PATH": os.environ["PATH"],
             "TMPDIR": str(folder / "tmp"),
             # Runs this short would leave no checkpoint at the default of 20 seconds.
             "SGDPROBE_CHECKPOINT_INTERVAL_S": "0.05",
         }
-        self._server = ForkServer(self._environment)
+        self._server = ForkServer(self.environment)
 
     def uri(self, name: str) -> str:
-        return f"sqlite:///{self.folder / name}.db"
+        return name if "://" in name else f"sqlite:///{self.folder}/{name}.db"
 
-    def start(self, *words: str) -> Process:
+    def start(self, *words: str, **variables: str) -> Process:
         output = self.folder / "output" / str(next(self._numbers))
         output.mkdir()
         process = self._server.start(
             self.root / "src" / "train.py",
             words,
             cwd=self.folder,
-            environment=self._environment,
+            environment=self.environment | variables,
             folder=output,
         )
         self.processes.append(process)
         return process
 
-    def sweep(self, cells: int, store: str) -> Process:
-        return self.start(
+    def sweep(self, cells: int, store: str, **variables: str) -> Process:
+        return self.start(*self.sweep_words(cells, store), **variables)
+
+    def sweep_words(self, cells: int, store: str) -> list[str]:
+        return [
             *("-m", "notes", f"seed=range(0,{cells})", f"training.iterations={5 * EPOCHS}"),
             *("dtype=float32", "sweep.n_jobs=2", "sweep.max_kills=1000000"),
             f"tracking.uri={self.uri(store)}",
-        )
+        ]
 
     def tracebacks(self) -> list[Path]:
-        """The output that has a traceback in it."""
-        files = (self.folder / "output").glob("*/std*")
-        return [file for file in files if "Traceback" in file.read_text()]
+        """The output that has a traceback in it.
+
+        One in place of a killed tracker complains about all that it has not seen begin.
+        """
+        texts = {file: file.read_text() for file in (self.folder / "output").glob("*/std*")}
+        its_own = r'Traceback .*\n  File ".*/resource_tracker\.py"'
+        return [file for file, t in texts.items() if "Traceback" in re.sub(its_own, "", t)]
 
     def survivors(self) -> list[psutil.Process]:
         """Processes of ours; a worker may take half a second to see that it is alone."""
@@ -131,7 +148,7 @@ def begun(store: Path) -> int:
 
 
 def kill_once(project: StressProject, process: Process, rng: np.random.Generator) -> str | None:
-    """Kill the sweep's process or a worker of it; None if it ended before.
+    """Kill the sweep's process, a worker of it or joblib's tracker; None if it ended before.
 
     One time in four that is while it starts, else shortly after a new run has begun.
     """
@@ -145,21 +162,26 @@ def kill_once(project: StressProject, process: Process, rng: np.random.Generator
     time.sleep(rng.uniform(0, 1.5))
     if process.poll() is not None:
         return None
-    workers = [w for w in psutil.Process(process.pid).children() if is_worker(w)]
-    if workers and rng.random() < 0.5:
-        workers[rng.integers(len(workers))].kill()
-        return "a worker"
+    children = psutil.Process(process.pid).children()
+    for what, share in {"worker": 0.4, "resource_tracker": 0.2}.items():
+        found = [child for child in children if kind(child) == what]
+        if found and rng.random() < share:
+            found[rng.integers(len(found))].kill()
+            return f"a {what}"
     process.send(signal.SIGKILL)
     process.wait()
     return "the sweep"
 
 
-def is_worker(process: psutil.Process) -> bool:
+def kind(process: psutil.Process) -> str:
+    """worker, resource_tracker or an empty string: one of joblib's processes."""
     try:
         command = " ".join(process.cmdline())
     except psutil.Error:
-        return False
-    return "loky" in command and "resource_tracker" not in command
+        return ""
+    if "loky" not in command:
+        return ""
+    return "resource_tracker" if "resource_tracker" in command else "worker"
 
 
 def kill_repeatedly(project: StressProject, kills: int, rng: np.random.Generator) -> int:
@@ -250,10 +272,71 @@ def first_starts(project: StressProject, number: int) -> list[str]:
     return wrong
 
 
+def claims(project: StressProject, number: int) -> list[str]:
+    """Problems when the same sweep is started by several ways to one store, and the clock moves.
+
+    The ways: two spellings, a symbolic link, other folders for temporary files, another container.
+    """
+    folder = project.folder / f"claims-{number}"
+    folder.mkdir()
+    (folder / "link").symlink_to(folder)
+    processes = [
+        project.sweep(CELLS, f"{folder.name}/{way}/x", TMPDIR=tempfile.mkdtemp(dir=folder))
+        for way in (".", "link")
+    ]
+    words = ["unshare", "--pid", "--fork", "--mount-proc"]
+    contained = subprocess.run([*words, "true"], check=False, capture_output=True).returncode == 0
+    container = project.sweep_words(CELLS, f"{folder.name}/x") if contained else []
+    script = str(project.root / "src" / "train.py")
+    with subprocess.Popen(
+        [*words, sys.executable, script, *container] if contained else ["true"],
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as other:
+        wait_until(lambda: begun(folder / "x.db") > 0, "a run", TIMEOUT_S)
+        with mock.patch("time.time", lambda now=time.time: now() + 3600):
+            store = tracking.open_experiment(f"sqlite:///{folder}/x.db", "notes")
+        codes = [process.wait(TIMEOUT_S) for process in processes]
+        _, said = other.communicate(timeout=TIMEOUT_S)
+    found = by_seed(store.uri)
+    wrong = [] if [*codes, other.returncode] == [0, 0, 0] else [f"exit codes {codes}, {said}"]
+    wrong += once(found, CELLS)
+    ways = 2 + contained
+    print(f"claims {number}: {ways} ways, {len(found)} cells, {len(wrong)} problems", flush=True)
+    return wrong
+
+
+def once(found: "dict[str, list[Run]]", cells: int) -> list[str]:
+    """Cells that were not made exactly once."""
+    states = {seed: [run.info.status for run in runs] for seed, runs in found.items()}
+    wanted = {str(seed): ["FINISHED"] for seed in range(cells)}
+    return [] if states == wanted else [f"runs {states}"]
+
+
+def lost_answers(project: StressProject, answers: int) -> list[str]:
+    """Problems when a server creates runs and so many of its answers get lost."""
+    environment = project.environment | {"HOME": str(project.folder)}
+    server = Server(project.folder, free_port(), environment)
+    server.start()
+    try:
+        with LossyProxy(server, loses=answers) as proxy:
+            code = project.start(*project.sweep_words(CELLS, proxy.uri)).wait(TIMEOUT_S)
+        wrong = [] if code == 0 else [f"exit code {code}"]
+        wrong += once(by_seed(server.uri), CELLS)
+        print(f"lost answers: {proxy.lost}, {len(wrong)} problems", flush=True)
+    finally:
+        server.kill()
+    return wrong
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--first-starts", type=int, default=0)
+    parser.add_argument("--claims", type=int, default=0)
+    parser.add_argument("--lost-answers", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="sgdprobe-stress-"))
@@ -262,6 +345,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         for number in range(1, options.first_starts + 1):
             wrong += first_starts(project, number)
+        for number in range(1, options.claims + 1):
+            wrong += claims(project, number)
+        if options.lost_answers:
+            wrong += lost_answers(project, options.lost_answers)
         if options.kills:
             cells = kill_repeatedly(project, options.kills, np.random.default_rng(options.seed))
             wrong += problems(project, cells)

@@ -14,8 +14,12 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from http.client import OK, HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import DEVNULL, CompletedProcess, Popen
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -312,3 +316,111 @@ def weights_of(folder: Path) -> dict[str, NDArray[Any]]:
     """The final weights among a run's artifacts."""
     with np.load(folder / "weights.npz") as content:
         return dict(content)
+
+
+# --- Servers.
+
+
+@dataclass
+class Server:
+    """`mlflow server` on a folder of its own; it may be killed and started again."""
+
+    folder: Path
+    port: int
+    environment: dict[str, str]
+    process: "Popen[bytes] | None" = field(default=None, init=False)
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        store = f"--backend-store-uri=sqlite:///{self.folder}/mlflow.db"
+        artifacts = f"--artifacts-destination={self.folder}/artifacts"
+        self.process = Popen(
+            [
+                *(sys.executable, "-m", "mlflow", "server", store, artifacts),
+                *(f"--port={self.port}", "--workers=1"),
+            ],
+            env=self.environment | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            start_new_session=True,
+        )
+        end = time.monotonic() + 120
+        while not self.answers():
+            assert time.monotonic() < end, "the server does not answer"
+            assert self.process.poll() is None, "the server ended"
+            time.sleep(0.2)
+
+    def answers(self) -> bool:
+        try:
+            with closing(HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
+                connection.request("GET", "/health")
+                return connection.getresponse().status == OK
+        except (OSError, HTTPException):
+            return False
+
+    def kill(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class LossyProxy:
+    """A proxy before a server, which loses the answers to the first requests that create runs.
+
+    The server carries them out. Entered, it listens; `lost` counts the answers.
+    """
+
+    def __init__(self, server: Server, loses: int) -> None:
+        self.lost = 0
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                with closing(HTTPConnection("127.0.0.1", server.port)) as connection:
+                    connection.request(self.command, self.path, body, dict(self.headers))
+                    answer = connection.getresponse()
+                    content = answer.read()
+                if self.path.endswith("runs/create") and proxy.lost < loses:
+                    proxy.lost += 1
+                    self.close_connection = True
+                    return
+                self.send_response(answer.status)
+                for name in ("Content-Type", "Date"):
+                    self.send_header(name, answer.headers.get(name, ""))
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def __enter__(self) -> "LossyProxy":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()

@@ -1,20 +1,11 @@
 """A store behind `mlflow server`: all commands work there, and survive its death."""
 
-import os
-import signal
-import socket
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
-from http.client import OK, HTTPConnection, HTTPException
 from pathlib import Path
-from subprocess import DEVNULL, Popen
 from typing import TYPE_CHECKING
 
 import pytest
-from support import Answer, Process
+from support import Answer, LossyProxy, Process, Server, free_port
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -24,59 +15,6 @@ if TYPE_CHECKING:
 RunCommands = Callable[..., list[Answer]]
 SWEEP = ("-m", "notes", "seed=0,1,2", "sweep.n_jobs=2")
 EXPLAIN = ("notes", "book", "--fix=dtype=float32", "--factors=init.scale", "--seeds=2")
-
-
-@dataclass
-class Server:
-    """`mlflow server` on a folder of its own; it may be killed and started again."""
-
-    folder: Path
-    port: int
-    environment: dict[str, str]
-    process: "Popen[bytes] | None" = field(default=None, init=False)
-
-    @property
-    def uri(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        store = f"--backend-store-uri=sqlite:///{self.folder}/mlflow.db"
-        artifacts = f"--artifacts-destination={self.folder}/artifacts"
-        self.process = Popen(
-            [
-                *(sys.executable, "-m", "mlflow", "server", store, artifacts),
-                *(f"--port={self.port}", "--workers=1"),
-            ],
-            env=self.environment | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            stdout=DEVNULL,
-            stderr=DEVNULL,
-            start_new_session=True,
-        )
-        end = time.monotonic() + 120
-        while not self.answers():
-            assert time.monotonic() < end, "the server does not answer"
-            assert self.process.poll() is None, "the server ended"
-            time.sleep(0.2)
-
-    def answers(self) -> bool:
-        try:
-            with closing(HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
-                connection.request("GET", "/health")
-                return connection.getresponse().status == OK
-        except (OSError, HTTPException):
-            return False
-
-    def kill(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize(
@@ -155,6 +93,22 @@ def test_a_sweep_records_every_epoch_there_and_is_not_made_twice(
     assert all(
         {"loss", "train_accuracy", "test_accuracy"} <= set(run.data.metrics) for run in found
     )
+
+
+def test_a_server_that_loses_its_answers_holds_each_run_once(
+    server: Server, train: Callable[..., Answer], runs: "Runs"
+) -> None:
+    words = ("-m", "book", "seed=4,5", "sweep.n_jobs=1", "tracking.experiment=lost answers")
+    with LossyProxy(server, loses=2) as proxy:
+        answer = train(*words, MLFLOW_TRACKING_URI=proxy.uri)
+    assert proxy.lost == 2
+    assert answer.returncode == 0, answer
+    assert set(answer.stderr.splitlines()) <= {f"waiting for the store {proxy.uri}"}
+    found = [run for run in runs(server.uri) if run.data.tags["seed"] in "45"]
+    assert sorted((run.data.tags["seed"], run.info.status) for run in found) == [
+        ("4", "FINISHED"),
+        ("5", "FINISHED"),
+    ]
 
 
 @pytest.mark.usefixtures("answers")

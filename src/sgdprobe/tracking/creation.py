@@ -5,6 +5,7 @@ of its path, and for processes of other containers.
 """
 
 import sqlite3
+import warnings
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.store.db.utils import _initialize_tables
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import SADeprecationWarning, SQLAlchemyError
 
 from sgdprobe.paths import PROJECT_ROOT
 from sgdprobe.tracking.address import default_uri, sqlite_file, store_uri
@@ -101,7 +102,8 @@ def _create_store(uri: str, file: Path) -> None:
     file.touch()  # unlike sqlite, the system says why it can't
     try:
         # The tables in memory exist as long as somebody is connected.
-        with closing(sqlite3.connect(draft, uri=True)) as tables:
+        with closing(sqlite3.connect(draft, uri=True)) as tables, warnings.catch_warnings():
+            warnings.simplefilter("ignore", SADeprecationWarning)  # any pool will do for it
             memory = f"sqlite:///{draft}&uri=true"
             _initialize_tables(create_engine(memory))  # type: ignore[no-untyped-call]
             MlflowClient(tracking_uri=memory).search_experiments(max_results=1)
