@@ -23,8 +23,8 @@ from sgdprobe.config.settings import Settings
 from sgdprobe.nn import DivergedError
 from sgdprobe.provenance.environment import Environment
 from sgdprobe.run.build import build_network, load_data
-from sgdprobe.run.job import TrainingSetup
 from sgdprobe.run.preflight import preflight
+from sgdprobe.run.setup import TrainingSetup
 
 HERE = Path(__file__).parent
 DRAWN = 200

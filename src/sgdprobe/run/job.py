@@ -1,7 +1,7 @@
 """One run, end to end: settings, data, network, epochs, record. Every command goes through here."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,22 +11,11 @@ from sgdprobe import tracking
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
 from sgdprobe.errors import RunClaimed, StoreError
-from sgdprobe.nn import EpochMetrics, Network, TrainingState, train
+from sgdprobe.nn import EpochMetrics, TrainingState
 from sgdprobe.paths import CHECKPOINTS
 from sgdprobe.provenance.environment import Environment
 from sgdprobe.provenance.source import source_hash
-from sgdprobe.run.build import (
-    Params,
-    Splits,
-    build_network,
-    build_optimizer,
-    initial_params,
-    load_data,
-    params_in_pixel_order,
-    random_streams,
-    splits,
-    updates_and_epochs,
-)
+from sgdprobe.run.build import build_network, load_data, params_in_pixel_order
 from sgdprobe.run.checkpoint import Checkpoint, CheckpointWriter, restore
 from sgdprobe.run.ending import ending
 from sgdprobe.run.preflight import PreflightWarning, preflight
@@ -37,6 +26,7 @@ from sgdprobe.run.record import (
     provenance,
     weights_hash,
 )
+from sgdprobe.run.setup import TrainingSetup
 
 # The name of a run without a recipe: that of conf/config.yaml.
 NO_RECIPE = "config"
@@ -166,71 +156,23 @@ def _run(
     tags |= {"rerun_of": job.rerun_of} if job.rerun_of else {}
     # A rerun would prove nothing if it resumed from a checkpoint of the run that it is to check.
     file = CHECKPOINTS / (tags["key"] + (job.rerun_of or ""))
-    checkpoint = restore(file)
-    tags |= {"continues": checkpoint.run_id} if checkpoint else {}
     environment = Environment()
     recorder = tracking.RunRecorder(
         store, job.name, job.settings, data, tags, exclusive=job.exclusive
     )
     try:
         with environment.single_threaded_blas(), recorder:
-            recorder.provenance(provenance(job.settings, data, environment), job.origin)
-            writer = CheckpointWriter(file, recorder.run_id, log.epochs)
+            facts = provenance(job.settings, data, environment)
+            recorder.provenance(facts, job.origin)
+            writer = CheckpointWriter(file, recorder.run_id, log.epochs, facts)
             setup = TrainingSetup.of(job.settings, data)
             log.warnings += _preflight(setup, recorder, callbacks)
-            start = _resume(checkpoint, recorder, log)
+            start = _resume(restore(file, facts, setup), recorder, log)
             _train(setup, start, recorder, writer, callbacks, log)
             on_finish(recorder, log.epochs)
             writer.remove()
     finally:
         log.run_id = recorder.run_id
-
-
-@dataclass(frozen=True)
-class TrainingSetup:
-    """A network, its examples and its random stream, ready to be trained.
-
-    initial : the weights before training, in the order of the pixels.
-    """
-
-    settings: Settings
-    data: Dataset
-    initial: Params
-    network: Network
-    examples: Splits
-    batches: np.random.Generator
-    updates: int
-
-    @classmethod
-    def of(cls, settings: Settings, data: Dataset) -> "TrainingSetup":
-        """Build what these settings say."""
-        streams = random_streams(settings.seed)
-        initial = initial_params(settings, data, streams["weights"])
-        network, examples = build_network(settings, data, initial), splits(settings, data)
-        updates, _ = updates_and_epochs(settings, data)
-        return cls(settings, data, initial, network, examples, streams["batches"], updates)
-
-    def train(
-        self,
-        start: TrainingState | None = None,
-        on_update: Callable[[TrainingState], None] = lambda _: None,
-    ) -> Iterator[EpochMetrics]:
-        """Train the network, from `start` if given, and yield the metrics of each epoch."""
-        training = self.settings.training
-        return train(
-            self.network,
-            self.examples.train,
-            self.examples.test,
-            self.batches,
-            build_optimizer(self.settings),
-            batch_size=training.batch_size,
-            updates=self.updates,
-            sampling=training.sampling,
-            gradient=training.gradient,
-            validation=self.examples.validation,
-            start=start,
-            on_update=on_update,
-        )
 
 
 def _preflight(
@@ -251,6 +193,7 @@ def _resume(
     """Record the epochs of a run that was killed, and return the state to go on from."""
     if checkpoint is None:
         return None
+    recorder.tags({"continues": checkpoint.run_id})
     for metrics in checkpoint.epochs:
         log.epochs.append(metrics)
         recorder.epoch(metrics)

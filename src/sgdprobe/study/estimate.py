@@ -9,7 +9,7 @@ from sgdprobe.config.settings import Settings
 from sgdprobe.nn import DivergedError
 from sgdprobe.provenance.environment import Environment
 from sgdprobe.run.build import load_data, updates_and_epochs
-from sgdprobe.run.job import TrainingSetup
+from sgdprobe.run.setup import TrainingSetup
 from sgdprobe.study.design import Factorial
 from sgdprobe.sweep.pool import process_count
 
