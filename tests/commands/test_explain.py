@@ -134,8 +134,10 @@ def test_the_report_shows_its_figures_and_the_shares_sum_up(study: Path) -> None
 
 def test_a_claim_that_is_not_reproduced_comes_first(study: Path) -> None:
     _, first, *_ = (study / "README.md").read_text().split("\n\n")
+    assert (study / "README.md").read_text().startswith("# small: notes → book + 2 changes\n")
     assert first.startswith("**`notes` does not reproduce its claim of 70.12 %.**")
     assert "`training.iterations=12`" in first
+    assert "; float32, 12 updates; all 2^3 = 8 cells were run)" in (study / "README.md").read_text()
     assert "`network.hidden` stays `[50,100]`, as in `notes`" in (study / "README.md").read_text()
 
 
@@ -338,6 +340,9 @@ EXIT_USAGE: list[tuple[list[str], str]] = [
         "640 of 640 runs are missing or failed, in 00000 at training.learning_rate=0.01, ",
     ),
     (["notes", "book", "--study", "../x"], "--study must be the name of a folder"),
+    (["notes", "book", "--study", "x" * 300], "--study must have at most 60 characters; got 300"),
+    (["notes", "book", "--group", "init.scale,lr"], "--group lr: no such difference; choose from "),
+    (["notes", "book", "--group", "init.scale"], "--group init.scale: give at least two diff"),
     (["notes", "book", "--no-run"], "640 of 640 runs are missing or failed, in 000000, 000001,"),
     (
         ["notes", "book", *MORE],
@@ -355,10 +360,17 @@ def test_a_question_without_an_answer_ends_in_one_line(
     root: Path, explain: RunCommands, tmp_path: Path
 ) -> None:
     store = tmp_path / "none.db"
+    taken = root / "experiments" / "taken"
+    taken.mkdir(parents=True)
+    (taken / "README.md").write_text("# Another study\n")
     before = set((root / "experiments").glob("*"))
     help_, *answers = explain(
-        [["--help"], *(words for words, _ in EXIT_USAGE)], f"sqlite:///{store}"
+        [["--help"], *(words for words, _ in EXIT_USAGE), ["notes", "book", "--study", "taken"]],
+        f"sqlite:///{store}",
     )
+    *answers, replacing = answers
+    assert replacing.returncode == 2
+    assert replacing.stderr.startswith(f"{taken} holds another report; --study gives another name")
     assert help_.returncode == 0
     assert "--factors" in help_.stdout
     for (words, message), answer in zip(EXIT_USAGE, answers, strict=True):

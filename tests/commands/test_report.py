@@ -26,6 +26,9 @@ def answers(
     run_commands: Callable[..., list[CompletedProcess[str]]], project: Path, uri: str
 ) -> Iterator[list[CompletedProcess[str]]]:
     at = ("--uri", uri)
+    taken = project / "experiments" / "taken"
+    taken.mkdir(parents=True)
+    (taken / "README.md").write_text("# Another study\n")
     commands = [
         ("last-sweep", *at),
         ("sweep", "--study", "four-cells", *at),
@@ -33,6 +36,9 @@ def answers(
         ("last", "--study", "four-cells", *at),
         ("no such thing", *at),
         ("last", *at),
+        ("sweep", "--study", "taken", *at),
+        ("sweep", "--study", "taken", "--force", *at),
+        ("sweep", "--study", "x" * 300, *at),
     ]
     yield run_commands(commands, script="src/report.py")
     shutil.rmtree(project / "experiments")  # or the tree is dirty for other tests
@@ -60,7 +66,9 @@ def test_a_study_is_reported_in_experiments(
     ]  # fmt: skip
     best = max(float(row["test_accuracy"]) for row in rows)
     readme = (folder / "README.md").read_text()
-    assert f"best: [{100 * best:.2f} %](cells.csv)" in readme
+    assert f"best: **[{100 * best:.2f} %](cells.csv)**" in readme
+    assert "\n\n*The notes blame the initial weights and the layer structure. Do they " in readme
+    assert "and at which learning rate?*\n" in readme
     pictures = re.findall(r"\]\((\w+\.svg)\)", readme)
     assert pictures == ["heat_map.svg", "learning_curves.svg", "saturation.svg"]
     assert [name for name in pictures if not (folder / name).is_file()] == []
@@ -91,12 +99,20 @@ def test_the_same_store_gives_the_same_bytes(
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
+def test_force_replaces_another_report(answers: list[CompletedProcess[str]], project: Path) -> None:
+    assert answers[7].returncode == 0, answers[7].stderr
+    readme = (project / "experiments" / "taken" / "README.md").read_text()
+    assert readme.startswith("# sweep: test accuracy by init.scale and training.learning_rate\n")
+
+
 @pytest.mark.parametrize(
     ("number", "line"),
     [
         (2, "--study must be the name of a folder; got '../four-cells'"),
         (3, "--study four-cells is for a sweep or an experiment, not for last"),
         (4, "no such thing: no such run; the newest are "),
+        (6, "taken holds another report; --study gives another name, --force replaces it"),
+        (8, "--study must have at most 60 characters; got 300: xxxxxxxxxxxxxxxxxxxx…"),
     ],
 )
 def test_refusals(answers: list[CompletedProcess[str]], number: int, line: str) -> None:

@@ -44,8 +44,9 @@ def study(digits: Path, factors: int = 3, tuned: bool = False) -> tuple[StudyRes
     names = list(DIFFERENCES)[:factors]
     target = base.replace(DIFFERENCES | {"network.activation": "relu"})
     spec = StudySpec(
-        "made", "notes", "book", 3, tuple(names), "training.learning_rate" if tuned else "",
-        Claim(0.7012), "python src/explain.py notes book --study made",
+        "made", "notes", "book", 3, tuple(names),
+        tuned="training.learning_rate" if tuned else "", claim=Claim(0.7012),
+        command="python src/explain.py notes book --study made",
     )  # fmt: skip
     own = results(spec, Factorial.between(base, target, names, 3))
     if not tuned:

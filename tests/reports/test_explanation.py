@@ -2,18 +2,24 @@
 
 import csv
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from math import log
 from pathlib import Path
 
 import pytest
-from reports.made import ATTRIBUTES, HOSTILE_NAME, HOSTILE_TAG, Attributes, study
+from reports.made import ATTRIBUTES, HOSTILE_NAME, HOSTILE_TAG, Attributes, results, study
 
 from sgdprobe.config.settings import Settings
-from sgdprobe.reports import StudySummary, verdict, write_study_report
+from sgdprobe.errors import UserError
+from sgdprobe.reports import StudySummary, check_study_folder, verdict, write_study_report
 from sgdprobe.reports.explanation import least_loss, never_predicted
+from sgdprobe.reports.format import code
 from sgdprobe.study.claim import Claim
 from sgdprobe.study.diagnostics import FinalDiagnostics
+from sgdprobe.study.factors import merge
+from sgdprobe.study.results import StudyResults
+from sgdprobe.study.tuning import Tuned
 
 SECTIONS = ["Shares of the gap", "Interactions", "Orderings", "Diagnostics"]
 SECTIONS += ["Prediction of held-out cells", "Method"]
@@ -76,17 +82,21 @@ def test_the_readme_links_files_and_no_server(readme: str) -> None:
 
 
 def test_the_summary_says_the_gap(readme: str) -> None:
-    title, claim, gap, sets, diverged, command, *_ = readme.split("\n\n")
+    title, claim, gap, sets, table, _, diverged, command, *_ = readme.split("\n\n")
     assert title == "# made: notes → book"
     assert claim.startswith("**`notes` does not reproduce its claim of 70.12 %.** It reaches 1")
     assert "anything outside the settings." in claim
     assert re.fullmatch(
         r"`notes` reaches \[16\.\d\d % \[.*\]\]\(cells\.csv\), `book` \[80\.\d\d % \[.*\]\]"
         r"\(cells\.csv\): a gap of \*\*\+6\d\.\d\d \[.*\] points\*\* "
-        r"\(n = 3 seeds; all 2\^3 = 8 cells were run\)\.",
+        r"\(n = 3 seeds; float32, 12 updates; all 2\^3 = 8 cells were run\)\. "
+        r"\*\*3 seeds are few:\*\* each interval reaches 2\.5 standard .*10 seeds 0\.7;.*",
         gap,
     )
-    assert sets == "It takes all 3 changes to come within 1 point of `book`, or beyond it."
+    assert sets.startswith("It takes all 3 changes to come within 1 point of `book`, or beyond it.")
+    assert re.findall(r"^\| (\d) \| \+(\d\d)\.\d\d \[", table, re.MULTILINE) == [
+        ("1", "39"), ("2", "19"),
+    ]  # fmt: skip
     assert diverged == "**1 run diverged** and count as guessing, 10 %; `cells.csv` marks them."
     assert command == "`python src/explain.py notes book --study made`"
 
@@ -137,7 +147,10 @@ def test_a_study_of_few_factors_has_every_section(
     assert re.findall(r"^## (.*)$", readme, re.MULTILINE) == [*SECTIONS, "cells.csv"]
     assert ("interactions.svg" in readme) == (factors > 1)
     assert "At least three factors are needed to hold out a cell." in readme
-    assert "`network.activation` stays `sigmoid`, as in `notes`; in `book` it is `relu`" in readme
+    assert (
+        "`network.activation` stays `sigmoid`, as in `notes`; the recipe of the target has `relu`"
+        in readme
+    )
 
 
 @pytest.mark.usefixtures("undrawn_figures")
@@ -194,8 +207,127 @@ def test_the_verdict_fits_a_terminal(digits: Path) -> None:
     assert lines[0] == "notes does not reproduce its claim of 12.34 %"
     assert lines[1].startswith("notes 16.")
     text = " ".join(" ".join(lines).split())
+    assert re.search(
+        r"left to book with the best 1 change \+39.* 2 changes \+19.* points enough", text
+    )
     assert "points, of which (right: at each cell's best training.learning_rate)" in text
     assert text.endswith(
         "enough to come within 1 point of book: network.softmax_over, init.scale and "
         "training.learning_rate"
     )
+
+
+def at(own: StudyResults, values: Mapping[tuple[int, ...], list[float]]) -> StudyResults:
+    """The same study with these test accuracies of each seed."""
+    runs = {
+        (cell, seed): replace(own.runs[cell, seed], status="FINISHED", tags={},
+                              metrics={**own.runs[cell, seed].metrics, "test_accuracy": accuracy})
+        for cell, accuracies in values.items()
+        for seed, accuracy in enumerate(accuracies)
+    }  # fmt: skip
+    return replace(own, runs=runs)
+
+
+@pytest.mark.usefixtures("undrawn_figures")
+@pytest.mark.parametrize(
+    ("values", "page_says", "terminal_says"),
+    [
+        (
+            {(0,): [0.5, 0.6, 0.9], (1,): [0.9, 0.6, 0.5]},
+            "**The two do not differ clearly:** the interval of the gap includes 0, so no set",
+            "the two do not differ clearly: the interval of the gap includes 0",
+        ),
+        (
+            {(0,): [0.25, 0.25, 0.25], (1,): [0.75, 0.75, 0.75]},
+            "**All seeds give the same gap**, which says nothing about other seeds: no set",
+            "all seeds give the same gap, which says nothing about other seeds",
+        ),
+    ],
+)
+def test_terminal_and_page_agree_on_a_gap_that_is_not_clear(
+    digits: Path, tmp_path: Path, values: dict[tuple[int, ...], list[float]], page_says: str,
+    terminal_says: str,
+) -> None:  # fmt: skip
+    own = at(study(digits, 1)[0], values)
+    write_study_report(own, tmp_path)
+    readme = (tmp_path / "README.md").read_text()
+    assert page_says in readme
+    assert verdict(own)[-1] == terminal_says
+    assert "enough to come" not in " ".join(verdict(own))
+    assert "within 1 point" not in readme
+    if "All" in page_says:
+        assert "**+50.00 [all seeds equal] points**" in readme
+        assert "has no clear share: all seeds give the same, which says nothing" in readme
+
+
+@pytest.mark.usefixtures("undrawn_figures")
+def test_a_share_that_rests_on_one_seed_is_marked(digits: Path, tmp_path: Path) -> None:
+    base = study(digits, 1)[0]
+    design = replace(base.factorial, seeds=6)
+    six = {(c, s): base.runs[c, s % 3] for c in design.cells() for s in range(6)}
+    low = [0.50, 0.51, 0.49, 0.50, 0.51, 0.20]  # the gap of seed 5 is 0.70, of the others 0.40
+    own = at(replace(base, factorial=design, runs=six), {(0,): low, (1,): [0.9] * 6})
+    write_study_report(own, tmp_path)
+    readme = (tmp_path / "README.md").read_text()
+    assert "**+44.83 [+31.87, +57.80]†**" in readme
+    assert (
+        "* The share of `init.scale` rests on one seed (†): without seed 5 it is "
+        "+39.80 [+38.76, +40.84] instead of +44.83 [+31.87, +57.80]†."
+    ).replace("init.scale", own.factorial.names[0]) in readme
+    assert "† rests on one seed: one of the seeds differs" in readme
+    assert "rests on seed 5: without it +39.80 [+38.76, +40.84]" in "\n".join(verdict(own))
+
+
+@pytest.mark.usefixtures("undrawn_figures")
+def test_accuracies_stay_inside_0_and_100(digits: Path, tmp_path: Path) -> None:
+    own, _ = study(digits)  # k = 3: the target is predicted, at 1.31
+    values = {cell: [0.30 + 0.33 * sum(cell) + 0.1 * s for s in (-1, 0, 1)]
+              for cell in own.factorial.cells()}  # fmt: skip
+    values[1, 1, 1] = [0.93, 0.95, 0.97]
+    write_study_report(at(own, values), tmp_path)
+    readme = (tmp_path / "README.md").read_text()
+    assert re.search(r"\| 100\.00 % \[beyond\]\S* \| 95\.00 % \| outside \|", readme)
+    for number in re.findall(r"([\d.−]+) % \[([\d.−]+), ([\d.−]+)\]", readme):
+        assert all(0 <= float(one) <= 100 for one in number)
+
+
+@pytest.mark.usefixtures("undrawn_figures")
+def test_a_group_is_one_factor_everywhere(digits: Path, tmp_path: Path) -> None:
+    _, tuned = study(digits, 3, tuned=True)
+    assert tuned is not None
+    own = study(digits, 3)[0]
+    names = ("network.softmax_over", "init.scale")
+    factorials = [
+        replace(one, factors=merge(one.factors, [names]))
+        for one in (own.factorial, *(tried.factorial for tried in tuned.tried))
+    ]
+    spec = replace(own.spec, groups=(names,), tuned="training.learning_rate")
+    own, *tried = (results(spec, factorial) for factorial in factorials)
+    write_study_report(own, tmp_path, Tuned("training.learning_rate", tuple(tried)))
+    group = "network.softmax_over+init.scale"
+    readme = (tmp_path / "README.md").read_text()
+    assert f"| `{group}` | **" in readme
+    assert "`batch 1` → `sample 0.01`" in readme
+    assert f"`{group}` × `training.learning_rate`" in readme
+    for file in ("cells.csv", "tuned.csv"):
+        with (tmp_path / file).open() as lines:
+            assert {row[group] for row in csv.DictReader(lines)} == {"batch 1", "sample 0.01"}
+    assert group in "\n".join(verdict(own))
+
+
+def test_another_question_is_replaced_by_force_only(digits: Path, tmp_path: Path) -> None:
+    spec = replace(study(digits)[0].spec, command="python src/explain.py --fix 'a b' x|y")
+    folder = tmp_path / "study"
+    check_study_folder(folder, spec, False)
+    folder.mkdir()
+    (folder / "README.md").write_text(f"# x\n\n{code(spec.command)}\n")
+    check_study_folder(folder, spec, False)
+    other = replace(spec, command="python src/explain.py --seeds 3 x y")
+    with pytest.raises(
+        UserError, match="holds another report; --study gives another name, --force"
+    ):
+        check_study_folder(folder, other, False)
+    check_study_folder(folder, other, True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file takes no report: it is no folder, or you may not"):
+        check_study_folder(tmp_path / "file" / "study", other, True)

@@ -2,13 +2,14 @@
 
 import ast
 import re
+import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jinja2 import UndefinedError
 
-from sgdprobe.reports import render
+from sgdprobe.reports import plotting, render
 from sgdprobe.reports.format import FILTERS, code, markdown
 
 REPORTS = render.TEMPLATES.parent
@@ -26,6 +27,10 @@ HOSTILE = [
     "&lt;b&gt; \\[x\\](y)",
     "[x]: javascript:alert(1)",
     "``` x",
+    "---",
+    "===",
+    "$x$ and $`x`$",
+    "~~~",
 ]
 
 
@@ -191,3 +196,29 @@ def test_prose_is_in_templates(path: Path) -> None:
             parts = [part.value for part in node.values if isinstance(part, ast.Constant)]
             words = re.findall(r"[A-Za-z]{2,}", " ".join(map(str, parts)))
             assert len(words) <= MAX_WORDS, f"{path.name}:{node.lineno} {words}"
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    render.write_files(folder, {"README.md": b"old", "old.svg": b"<svg/>"})
+    (folder / "mine.txt").write_text("kept")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # a full disk, for files of this size
+    try:
+        with pytest.raises(OSError, match="too large"):
+            render.write_files(folder, {"README.md": b"new", "cells.csv": b"x" * 5000})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (folder / "README.md").read_text() == "old"
+    assert sorted(tmp_path.iterdir()) == [folder], "nothing half written"
+    render.write_files(folder, {"README.md": b"new"})
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {
+        "README.md": "new", "mine.txt": "kept",
+    }  # fmt: skip
+    assert sorted(tmp_path.iterdir()) == [folder]
+
+
+def test_no_label_of_a_figure_is_read_as_mathematics() -> None:
+    figure, axes = plotting.single(2)
+    axes.set_title(r"$\frac{$ x_1$")
+    assert b"<svg" in plotting.svg(figure)

@@ -59,7 +59,8 @@ def study(digits: Path, spec: StudySpec, **target: object) -> Study:
     base = BOOK.replace({"data.root": str(digits)})
     other = base.replace({RATE: 0.5} | target)
     at_values = [(base.replace({RATE: v}), other.replace({RATE: v})) for v in (0.1, 1.0)]
-    return Study.of(spec, (base, other), at_values if spec.tuned else ())
+    own = Factorial.between(base, other, spec.factors, spec.seeds, spec.groups)
+    return Study.of(spec, own, at_values if spec.tuned else ())
 
 
 def test_the_runs_of_a_study_are_told_apart_by_name(digits: Path) -> None:
@@ -90,6 +91,12 @@ def test_only_what_is_not_recorded_is_missing(digits: Path) -> None:
     ]
 
 
+def test_a_tuned_setting_is_in_no_group(digits: Path) -> None:
+    spec = StudySpec("why", "a", "b", seeds=2, groups=((RATE, "dtype"),), tuned=RATE)
+    with pytest.raises(UserError, match=f"--tune {RATE}: a tuned setting cannot be in a group"):
+        study(digits, spec, dtype="float64")
+
+
 @pytest.mark.parametrize(
     ("factors", "target", "message"),
     [
@@ -104,3 +111,58 @@ def test_tuning_that_leaves_no_question_is_refused(
     spec = StudySpec("why", "a", "b", seeds=2, factors=factors, tuned=RATE)
     with pytest.raises(UserError, match=f"--tune {RATE}: {message}"):
         study(digits, spec, **target)
+
+
+def test_a_group_is_one_factor() -> None:
+    target = BOOK.replace({"dtype": "float64", "init.scale": 1.0, "network.hidden": (50, 100)})
+    design = Factorial.between(BOOK, target, (), 2, [("init.scale", "network.hidden")])
+    assert design.names == ["dtype", "network.hidden+init.scale"]
+    assert [factor.format_level(1) for factor in design.factors] == ["float64", "[50,100] 1"]
+    settings = design.settings((0, 1), 0)
+    assert (settings.dtype, settings.init.scale, settings.network.hidden) == (
+        "float32", 1.0, (50, 100),
+    )  # fmt: skip
+    alone = Factorial.between(BOOK, target, (), 2)
+    assert set(design.keys.values()) < set(alone.keys.values()), "recorded runs are used again"
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([("init.scale", "lr")], "--group lr: no such difference; choose from dtype, init.scale$"),
+        ([("init.scale",)], "--group init.scale: give at least two differences, A,B"),
+        ([("init.scale", "init.scale")], "give at least two differences"),
+        ([("init.scale", "dtype"), ("dtype", "init.scale")], "can be in one group only"),
+    ],
+)
+def test_groups_that_are_refused(groups: list[tuple[str, ...]], message: str) -> None:
+    target = BOOK.replace({"dtype": "float64", "init.scale": 1.0})
+    with pytest.raises(UserError, match=message):
+        Factorial.between(BOOK, target, (), 2, groups)
+
+
+NOTES = BOOK.replace({"network.softmax_over": "batch", "init.scale": 1.0, RATE: 0.01})
+RECIPES = {"notes": NOTES, "book": BOOK}
+
+
+@pytest.mark.parametrize(
+    ("same", "varied", "names"),
+    [
+        ({}, (), ("notes", "book")),
+        ({"dtype": "float64"}, (), ("notes", "book")),
+        ({"training.iterations": 600}, (), ("notes + 1 change", "book + 1 change")),
+        ({}, (RATE,), ("notes", "notes + 1 change")),
+        ({}, (RATE, "init.scale"), ("notes", "book + 1 change")),
+    ],
+)
+def test_a_recipe_names_only_the_cell_that_is_that_recipe(
+    same: dict[str, object], varied: tuple[str, ...], names: tuple[str, str]
+) -> None:
+    design = Factorial.between(NOTES.replace(same), BOOK.replace(same), varied, 2)
+    assert design.name_corners(RECIPES) == names
+
+
+def test_corners_of_one_recipe_have_numbers() -> None:
+    one, other = BOOK.replace({RATE: 1.0}), BOOK.replace({RATE: 2.0})
+    design = Factorial.between(one, other, (), 2)
+    assert design.name_corners(RECIPES) == ("book + 1 change (1)", "book + 1 change (2)")

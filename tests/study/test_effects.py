@@ -77,6 +77,36 @@ def test_minimal_sufficient_sets_of_a_negative_gap() -> None:
     assert list(effects.minimal_sufficient_sets(-BY_HAND, 5)) == [(0, 1)]
 
 
+def test_best_set_of_each_size_by_hand() -> None:
+    # Of one change, b leaves 74 - 70 and 76 - 70 to the target; a would leave 14.
+    found = effects.best_sets(BY_HAND)
+    assert {cell: left.mean for cell, left in found.items()} == {(0, 1): 5}
+    assert list(effects.best_sets(-BY_HAND)) == [(0, 1)]
+
+
+def test_equal_seeds_have_no_interval() -> None:
+    found = estimate(np.array([0.75, 0.75, 0.75 + 1e-15]))
+    assert (found.is_tied, found.low, found.high) == (True, -np.inf, np.inf)
+    assert not found.excludes_zero
+    assert effects.bootstrap(np.array([[0.5, 0.5]])) == [Estimate(0.5, -np.inf, np.inf)]
+
+
+def test_a_mean_that_rests_on_one_seed_by_hand() -> None:
+    # Without the last: mean 2, deviation 1, so the last is 58 / sqrt(4 / 3) = 50.2 deviations away.
+    # Of 4 normal seeds one is 22.3 away in 1 of 50 cases: t of 2 degrees at 1 - 0.02 / 8.
+    found = estimate(np.array([1.0, 2.0, 3.0, 60.0]))
+    assert found.one_seed == (3, estimate(np.array([1.0, 2.0, 3.0])))
+    assert estimate(np.array([1.0, 2.0, 3.0, 18.0])).one_seed is None
+    assert estimate(np.array([1.0, 1.0, 2.0])).one_seed == (2, Estimate(1.0, -np.inf, np.inf))
+    assert estimate(np.array([1.0, 2.0])).one_seed is None
+
+
+def test_one_of_fifty_means_of_normal_seeds_is_marked() -> None:
+    values = np.random.default_rng(0).normal(size=(2000, 6))
+    marked = np.mean([estimate(seeds).one_seed is not None for seeds in values])
+    assert marked == pytest.approx(effects.MARKED_BY_CHANCE, abs=0.01)
+
+
 @pytest.mark.parametrize("k", range(1, 8))
 def test_shares_sum_to_the_gap(k: int) -> None:
     y = np.random.default_rng(k).normal(0, 100, (2,) * k + (10,))

@@ -3,6 +3,7 @@
 import argparse
 import re
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
@@ -12,10 +13,11 @@ from sgdprobe.commands.cli import Parser
 from sgdprobe.config.formatting import duration, format_value
 from sgdprobe.config.recipe_pair import RecipePair, compose_pairs
 from sgdprobe.config.settings import Settings, unknown_setting
-from sgdprobe.errors import StoreError, UserError
+from sgdprobe.errors import EXIT_FAILED, StoreError, UserError, one_line
 from sgdprobe.paths import study_folder
 from sgdprobe.study.claim import claim_of
 from sgdprobe.study.design import Factorial, Run, Study
+from sgdprobe.study.effects import FEW_SEEDS, reach
 from sgdprobe.study.factors import Factor, cell_id
 from sgdprobe.study.results import StudyResults, load_results, load_series
 from sgdprobe.study.spec import StudySpec
@@ -35,8 +37,12 @@ def main(arguments: Sequence[str]) -> int:
     """
     given = parser().parse_args(arguments)
     check_options(given)
-    recipes, *tuned = compose_pairs(recipe_pairs(given))
-    study = Study.of(study_spec(given, arguments), recipes, tuned)
+    names = (given.baseline, given.target)
+    as_written, recipes, *tuned = compose_pairs([RecipePair(*names), *recipe_pairs(given)])
+    own = Factorial.between(*recipes, given.factors, given.seeds, given.group)
+    ends = own.name_corners(dict(zip(names, as_written, strict=True)))
+    study = Study.of(study_spec(given, arguments, ends), own, tuned)
+    reports.check_study_folder(study_folder(study.spec.name), study.spec, given.force)
     recorded = _recorded(study)
     missing = study.missing(recorded)
     print_plan(study, missing, given)
@@ -46,8 +52,9 @@ def main(arguments: Sequence[str]) -> int:
         run_sweep(study.plan(missing), None)
         recorded = _recorded(study)
     check_complete(study, study.missing(recorded))
-    own, *at_values = (load_results(study.spec, one, recorded) for one in study.factorials)
-    return _report(load_series(own), Tuned(study.spec.tuned, tuple(at_values)) if tuned else None)
+    results, *at_values = (load_results(study.spec, one, recorded) for one in study.factorials)
+    at_best = Tuned(study.spec.tuned, tuple(at_values)) if tuned else None
+    return _report(load_series(results), at_best)
 
 
 def parser() -> Parser:
@@ -57,7 +64,21 @@ def parser() -> Parser:
     add("baseline", help="the recipe whose result is to be explained")
     add("target", help="the recipe it is compared with")
     add("--study", metavar="NAME", help="folder in experiments/; default: explain-BASELINE-TARGET")
-    add("--factors", metavar="A,B", help="vary only these differences; others as in the baseline")
+    add(
+        "--factors",
+        metavar="A,B",
+        type=_names,
+        default=(),
+        help="vary only these differences; others as in the baseline",
+    )
+    add(
+        "--group",
+        metavar="A,B",
+        type=_names,
+        action="append",
+        default=[],
+        help="make these differences one factor; may be given again",
+    )
     add("--fix", metavar="KEY=VALUE", action="append", default=[], help="the same in both recipes")
     add(
         "--with",
@@ -77,9 +98,13 @@ def parser() -> Parser:
     add("--seeds", metavar="N", type=int, default=10, help="runs of each cell; default: 10")
     add("--claim", metavar="PERCENT", type=float, help="accuracy that the baseline should reach")
     add("--tolerance", metavar="POINTS", type=float, help="accepted distance of the mean from it")
-    add("--force", action="store_true", help="run even more than 7 factors make")
+    add("--force", action="store_true", help="run more than 7 factors make; replace another report")
     add("--no-run", action="store_true", help="use only runs that are recorded already")
     return options
+
+
+def _names(words: str) -> tuple[str, ...]:
+    return tuple(words.split(","))
 
 
 def check_options(given: argparse.Namespace) -> None:
@@ -136,20 +161,23 @@ def recipe_pairs(given: argparse.Namespace) -> list[RecipePair]:
     return pairs
 
 
-def study_spec(given: argparse.Namespace, arguments: Sequence[str]) -> StudySpec:
-    """Return the question that the options ask."""
+def study_spec(
+    given: argparse.Namespace, arguments: Sequence[str], ends: tuple[str, str]
+) -> StudySpec:
+    """Return the question that the options ask; ends : names of baseline and target."""
     claim, tolerance = (
         None if percent is None else percent / 100 for percent in (given.claim, given.tolerance)
     )
     question = [word for word in arguments if word not in ("--force", "--no-run")]
     return StudySpec(
         name=given.study or f"explain-{given.baseline}-{given.target}",
-        baseline=given.baseline,
-        target=given.target,
+        baseline=ends[0],
+        target=ends[1],
         seeds=given.seeds,
-        factors=tuple(given.factors.split(",")) if given.factors else (),
+        factors=given.factors,
+        groups=tuple(given.group),
         tuned=given.tune[0].partition("=")[0] if given.tune else "",
-        claim=claim_of(given.baseline, claim, tolerance),
+        claim=claim_of(ends[0], claim, tolerance),
         command=shlex.join(["python", "src/explain.py", *question]),
     )
 
@@ -177,6 +205,14 @@ def print_plan(
         words += f", {len(missing)} to run: about {time}"
     print(_listed(study.factorial.factors))
     print(fill(words, 80))
+    if (n := study.spec.seeds) < FEW_SEEDS:
+        print(
+            fill(
+                f"{n} seeds: each interval reaches {reach(n):.1f} standard deviations of a seed to "
+                f"either side, that of 10 seeds {reach(10):.1f}; only large differences are clear",
+                80,
+            )
+        )
 
 
 def size_of(study: Study) -> str:
@@ -222,7 +258,12 @@ def _cell(study: Study, factorial: Factorial, run: Run) -> str:
 
 def _report(measured: StudyResults, tuned: Tuned | None) -> int:
     """Write the report, print the answer, keep the page in the store. Returns the exit code."""
-    page, *others = reports.write_study_report(measured, study_folder(measured.spec.name), tuned)
+    folder = study_folder(measured.spec.name)
+    try:
+        page, *others = reports.write_study_report(measured, folder, tuned)
+    except OSError as error:
+        sys.stderr.write(f"no report in {folder}, but all runs are recorded: {one_line(error)}\n")
+        return EXIT_FAILED
     print(*reports.verdict(measured, tuned), page, *others, sep="\n")
     return _keep(measured, page)
 

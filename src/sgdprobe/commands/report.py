@@ -4,16 +4,17 @@ import os
 import sys
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
-from urllib.parse import quote
 
 from sgdprobe import reports, tracking
 from sgdprobe.commands.cli import STORE_HELP, Parser
 from sgdprobe.commands.console import epoch_table
+from sgdprobe.config.arguments import recipes as known_names
 from sgdprobe.config.compose import known_recipes
 from sgdprobe.config.settings import Settings
-from sgdprobe.errors import SettingsError
-from sgdprobe.paths import REPORTS, study_folder
+from sgdprobe.errors import EXIT_FAILED, SettingsError, one_line
+from sgdprobe.paths import CONF, report_folder, study_folder
 
 NEWEST = "last-sweep"
 LoadRecipes = Callable[[], Mapping[str, Settings]]
@@ -33,6 +34,7 @@ def main(words: Sequence[str]) -> int:
         "or a run: an id, its beginning, a name, or last",
     )
     options.add_argument("--study", help="write a sweep's report to this folder in experiments/")
+    options.add_argument("--force", action="store_true", help="replace another report in --study")
     options.add_argument("--uri", help=STORE_HELP)
     given = options.parse_args(words)
     folder = None if given.study is None else study_folder(given.study)
@@ -41,33 +43,61 @@ def main(words: Sequence[str]) -> int:
         word = tracking.newest_sweep(tracking.connect(uri))
         if word is None:
             raise SettingsError("the store holds no sweep yet; report.py last draws the last run")
-    page = None if word == "last" else report_sweep(word, folder, uri, known_recipes)
-    if page is None and folder is not None:
-        raise SettingsError(
-            f"--study {given.study} is for a sweep or an experiment, not for {word}"
+    try:
+        page = (
+            None if word == "last" else report_sweep(word, folder, uri, known_recipes, given.force)
         )
-    if page is None:
-        return report_run(word, uri)
-    print(page)
-    _show(page)
+        if page is None and folder is not None:
+            raise SettingsError(
+                f"--study {given.study} is for a sweep or an experiment, not for {word}"
+            )
+        files = report_run(word, uri) if page is None else [page]
+    except OSError as error:
+        sys.stderr.write(f"no report: {one_line(error)}\n")
+        return EXIT_FAILED
+    for file in files:
+        print(file)
+        _show(file)
     return 0
 
 
 def report_sweep(
-    word: str, folder: Path | None, uri: str | None, recipes: LoadRecipes
+    word: str,
+    folder: Path | None,
+    uri: str | None,
+    recipes: LoadRecipes,
+    replace: bool = True,
 ) -> Path | None:
-    """Write the report of a sweep or an experiment and return its page; None if there is none."""
+    """Write the report of a sweep or an experiment and return its page; None if there is none.
+
+    replace : also a report of other runs in `folder`.
+    """
     store_runs = tracking.connect(uri)
     runs = tracking.runs_of(store_runs, word)
     if not runs:
         return None
     runs = tracking.with_series(store_runs, runs, ["test_accuracy"])
     table = reports.SweepTable.of(word, runs, recipes())
-    return reports.write_sweep_report(table, folder or REPORTS / quote(word, safe=""))[0]
+    if folder is not None and not replace:
+        reports.check_sweep_folder(folder, table)
+    question = " ".join(filter(None, map(question_of, table.tags("recipe"))))
+    return reports.write_sweep_report(table, folder or report_folder(word), question)[0]
 
 
-def report_run(word: str, uri: str | None) -> int:
-    """Draw the run that `word` names and print the files; open them if there is a screen.
+def question_of(recipe: str) -> str:
+    """Return the question at the top of a recipe's file, up to its last "?"; or ""."""
+    if recipe not in known_names():
+        return ""
+    comments = takewhile(
+        lambda line: line[:1] == "#",
+        (CONF / "experiment" / f"{recipe}.yaml").read_text().splitlines(),
+    )
+    words = " ".join(line[2:] for line in comments if line[2:3] not in ("@", " "))
+    return words[: words.rfind("?") + 1]
+
+
+def report_run(word: str, uri: str | None) -> list[Path]:
+    """Print the run that `word` names, draw it and return the files.
 
     Raises SettingsError if the word names no run.
     """
@@ -77,15 +107,11 @@ def report_run(word: str, uri: str | None) -> int:
     (losses,) = tracking.recorded_arrays(uri, [run], "losses.npz")
     title = f"{run.tags.get('recipe', '')}: {run.name}"
     figures = reports.run_figures(epochs, None if losses is None else losses["loss"], title)
-    folder = REPORTS / run.run_id
-    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {name: reports.png(figure) for name, figure in figures.items()}
+    files = reports.write_files(report_folder(run.run_id), pictures)
     print(f"{title}  ({run.status}, run {run.run_id})")
     print(epoch_table(epochs))
-    for name, figure in figures.items():
-        figure.savefig(folder / name, dpi=120)
-        print(folder / name)
-        _show(folder / name)
-    return 0
+    return files
 
 
 def _show(file: Path) -> None:

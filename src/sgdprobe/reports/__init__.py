@@ -9,7 +9,11 @@ if TYPE_CHECKING:
     from sgdprobe.reports.explanation import StudySummary as StudySummary
     from sgdprobe.reports.explanation import verdict as verdict
     from sgdprobe.reports.figures.run import run_figures as run_figures
+    from sgdprobe.reports.plotting import png as png
+    from sgdprobe.reports.render import write_files as write_files
     from sgdprobe.reports.sweep import SweepTable as SweepTable
+    from sgdprobe.reports.writers import check_study_folder as check_study_folder
+    from sgdprobe.reports.writers import check_sweep_folder as check_sweep_folder
     from sgdprobe.reports.writers import write_study_report as write_study_report
     from sgdprobe.reports.writers import write_sweep_report as write_sweep_report
 
@@ -21,8 +25,12 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 _MODULES = {
     "StudySummary": "explanation",
     "SweepTable": "sweep",
+    "check_study_folder": "writers",
+    "check_sweep_folder": "writers",
+    "png": "plotting",
     "run_figures": "figures.run",
     "verdict": "explanation",
+    "write_files": "render",
     "write_study_report": "writers",
     "write_sweep_report": "writers",
 }

@@ -52,9 +52,9 @@ class Estimates:
     @cached_property
     def shares(self) -> dict[str, Estimate]:
         """Each factor's Shapley share, the largest first; one against the gap counts as less."""
-        direction = np.sign(self.gap.mean) or 1.0
         found = self._by_name(effects.shapley)
-        return dict(sorted(found.items(), key=lambda item: -direction * item[1].mean))
+        sign = effects.direction(self.y)
+        return dict(sorted(found.items(), key=lambda item: -sign * item[1].mean))
 
     @cached_property
     def by_kind(self) -> dict[str, dict[str, Estimate]]:
@@ -83,6 +83,11 @@ class Estimates:
     def contribution_range(self, name: str) -> tuple[MarginalContribution, MarginalContribution]:
         """A factor's minimum and maximum contribution over all orderings."""
         return effects.contribution_range(self.y, self.names.index(name))
+
+    @cached_property
+    def best_sets(self) -> Mapping[Cell, Estimate]:
+        """Of each size the set of changes nearest to the target, and the remaining gap."""
+        return effects.best_sets(self.y)
 
     @cached_property
     def minimal_sets(self) -> Mapping[Cell, Estimate]:

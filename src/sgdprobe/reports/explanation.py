@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sgdprobe import tracking
-from sgdprobe.config.formatting import format_value, listing, percent
+from sgdprobe.config.formatting import counted, format_value, listing, percent
 from sgdprobe.config.settings import Settings
 from sgdprobe.reports.estimates import Estimates
-from sgdprobe.reports.format import interval, points
+from sgdprobe.reports.format import MARK, interval, points
 from sgdprobe.run.build import load_data, updates_and_epochs
 from sgdprobe.study import effects
 from sgdprobe.study.design import Factorial
@@ -72,10 +72,21 @@ class StudySummary:
 
     @property
     def ends(self) -> tuple[str, str]:
-        """The names of baseline and target; numbered if both are the same recipe."""
-        baseline, target = self.results.spec.baseline, self.results.spec.target
-        same = baseline == target
-        return (f"{baseline} (1)", f"{target} (2)") if same else (baseline, target)
+        """The names of baseline and target."""
+        return self.results.spec.baseline, self.results.spec.target
+
+    @property
+    def conditions(self) -> str:
+        """Precision and length of the runs, for example "float32, 10,000 updates"."""
+        corners = [self.design.settings(cell, 0) for cell in self.design.corners]
+        dtypes, lengths = (
+            " or ".join(dict.fromkeys(words))
+            for words in (
+                [corner.dtype for corner in corners],
+                [f"{updates_and_epochs(one, load_data(one))[0]:,}" for one in corners],
+            )
+        )
+        return f"{dtypes}, {lengths} updates"
 
     @cached_property
     def own(self) -> Estimates:
@@ -284,10 +295,23 @@ def verdict(results: StudyResults, tuned: Tuned | None = None) -> list[str]:
     width = max(map(len, own.names))
     for name, share in own.shares.items():
         other = points(best.shares[name]) if best and name in best.shares else ""
-        lines.append(f"  {name:<{width}}  {points(share):<24}{other}".rstrip())
-    sets = " or ".join(listing(own.changes(cell)) or "no change" for cell in own.minimal_sets)
-    near = f"within {100 * SUFFICIENT_WITHIN:.0f} point of {target}"
-    lines.append(f"enough to come {near}: {sets}")
+        lines.append(f"  {name:<{width}}  {points(share):<26}{other}".rstrip())
+    lines += [
+        f"{MARK} {name} rests on seed {share.one_seed[0]}: without it {points(share.one_seed[1])}"
+        for name, share in own.shares.items()
+        if share.one_seed
+    ]
+    if own.gap.excludes_zero:
+        sizes = ((counted(sum(cell), "change"), rest) for cell, rest in own.best_sets.items())
+        left = "; ".join(f"{changes} {points(rest)}" for changes, rest in sizes)
+        lines += [f"left to {target} with the best {left} points"] if left else []
+        sets = " or ".join(listing(own.changes(cell)) or "no change" for cell in own.minimal_sets)
+        near = f"within {100 * SUFFICIENT_WITHIN:.0f} point of {target}"
+        lines.append(f"enough to come {near}: {sets}")
+    elif own.gap.is_tied:
+        lines.append("all seeds give the same gap, which says nothing about other seeds")
+    else:
+        lines.append("the two do not differ clearly: the interval of the gap includes 0")
     return [part for line in lines for part in _wrapped(line)]
 
 

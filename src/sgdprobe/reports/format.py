@@ -5,7 +5,7 @@ lead to its tables, in README.md to the CSV files that list the same runs.
 """
 
 import re
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any
 from urllib.parse import quote
 
@@ -19,10 +19,13 @@ from sgdprobe.study.factors import cell_id
 
 RUNS_FILE, TUNED_FILE = "cells.csv", "tuned.csv"
 
+TIED, BEYOND = "all seeds equal", "beyond"  # in place of an interval
+MARK = "†"  # rests on one seed
+
 # Characters that start markup. An underscore inside of a word starts none.
-MARKUP = re.compile(r"[\\`*\[\]<>|&~]|(?<![^\W_])_|_(?![^\W_])")
-# Text that would start a heading or a list.
-BLOCK = re.compile(r"^(\d*)(#|[+-](?=\s|$)|(?<=\d)[.)](?=\s|$))")
+MARKUP = re.compile(r"[\\`*\[\]<>|&~$]|(?<![^\W_])_|_(?![^\W_])")
+# Text that would be or start a heading, a line or a list.
+BLOCK = re.compile(r"^(\d*)(#|=+$|[+-](?=\s|$|-)|(?<=\d)[.)](?=\s|$))")
 
 
 def markdown(value: object) -> Markup:
@@ -51,16 +54,20 @@ def logit(estimate: Estimate) -> Markup:
 
 
 def _signed(estimate: Estimate, scale: float) -> Markup:
-    mean, low, high = (
-        _minus(f"{scale * value:+.2f}") for value in (estimate.mean, estimate.low, estimate.high)
-    )
-    return Markup(f"{mean} [{low}, {high}]")
+    return _with_interval(estimate, lambda value: f"{scale * value:+.2f}")
 
 
 def interval(estimate: Estimate) -> Markup:
-    """An accuracy: 70.12 % [69.80, 70.44]."""
-    mean, low, high = (100 * value for value in (estimate.mean, estimate.low, estimate.high))
-    return Markup(_minus(f"{mean:.2f} % [{low:.2f}, {high:.2f}]"))
+    """An accuracy, which stays inside 0 … 100 %: 70.12 % [69.80, 70.44]."""
+    if estimate.low > 1 or estimate.high < 0:  # a prediction
+        return Markup(f"{100 * min(max(estimate.mean, 0), 1):.2f} % [{BEYOND}]")
+    return _with_interval(estimate, lambda value: f"{100 * min(max(value, 0), 1):.2f}", " %")
+
+
+def _with_interval(estimate: Estimate, text: Callable[[float], str], unit: str = "") -> Markup:
+    mean, low, high = (_minus(text(v)) for v in (estimate.mean, estimate.low, estimate.high))
+    ends = TIED if estimate.is_tied else f"{low}, {high}"
+    return Markup(f"{mean}{unit} [{ends}]{MARK if estimate.one_seed else ''}")
 
 
 def short(value: float | None) -> str:

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sgdprobe.study.effects import Array
 
 mpl.rcdefaults()
+mpl.rcParams["text.parse_math"] = False  # a name from a store may have a $
 
 # Okabe and Ito's colours, which can be told apart without colour vision.
 BLUE, ORANGE, BLACK, GREY = "#0072B2", "#D55E00", "#000000", "#777777"
@@ -33,6 +34,13 @@ def svg(figure: Figure) -> bytes:
         # savefig() would draw all of it once more, only to lay it out.
         canvas: Any = FigureCanvasSVG(figure)  # matplotlib's own has no types
         canvas.print_svg(stream, metadata={"Date": None, "Creator": None})
+    return stream.getvalue()
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as PNG."""
+    stream = io.BytesIO()
+    figure.savefig(stream, dpi=120)
     return stream.getvalue()
 
 

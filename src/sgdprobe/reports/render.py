@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from shutil import copytree, ignore_patterns
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -20,6 +22,7 @@ from sgdprobe.provenance.redact import redact
 from sgdprobe.reports import format as filters
 
 PAGE, README = "index.html", "README.md"
+OF_REPORTS = (PAGE, README, filters.RUNS_FILE, filters.TUNED_FILE, "*.svg")
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -36,10 +39,26 @@ def write_report(
     """
     page, readme = (to_markdown(template, facts, page=page) for page in (True, False))
     texts = {PAGE: to_html(page, images), README: readme, **tables}
-    files = {name: text.encode() for name, text in texts.items()} | dict(images)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
+    return write_files(folder, {n: text.encode() for n, text in texts.items()} | dict(images))
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write files and return them. The folder's old report stays until the new one is whole.
+
+    Other files of the folder are kept. Raises OSError.
+    """
+    place = folder.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".new-", dir=place.parent) as draft:
+        new, old = Path(draft, "new"), Path(draft, "old")
+        new.mkdir()
+        if place.exists():
+            copytree(place, new, ignore=ignore_patterns(*OF_REPORTS), dirs_exist_ok=True)
+        for name, content in files.items():
+            (new / name).write_bytes(content)
+        if place.exists():
+            place.rename(old)
+        new.rename(place)
     return [folder / name for name in files]
 
 

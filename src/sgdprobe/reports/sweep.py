@@ -18,6 +18,7 @@ from sgdprobe.study.effects import Array, estimate
 ROW, COLUMN, PANEL = "init.scale", "training.learning_rate", "network.hidden"
 SATURATED = "symptom/saturated_1"
 CURVE = "test_accuracy"
+LENGTH = "training.iterations"
 WARNING = "preflight."
 
 Cell = tuple[str, ...]  # a value for each axis
@@ -165,9 +166,11 @@ class SweepTable:
 
     @property
     def extremes(self) -> list[tuple[str, Cell]]:
-        """The best and the worst cell, if there are two."""
+        """The best and the worst cell with a result; or the only cell there is."""
+        if len(self.cells) == 1:
+            return [("all runs", next(iter(self.cells)))]
         ranked = [cell for cell in self.ranked if self.finished(cell)]
-        return [("best", ranked[0]), ("worst", ranked[-1])] if len(ranked) > 1 else []
+        return list(zip(("best", "worst"), dict.fromkeys(ranked[:1] + ranked[-1:]), strict=False))
 
     @property
     def recipe_cells(self) -> list[tuple[str, Cell]]:
@@ -194,6 +197,51 @@ class SweepTable:
     def tags(self, name: str) -> list[str]:
         """The different values of a tag."""
         return sorted({run.tags.get(name, "") for run in self.runs})
+
+    @cached_property
+    def by_axis(self) -> list[tuple[str, tuple[str, float], tuple[str, float]]]:
+        """Each axis with its best and its worst value and their mean accuracies over all cells.
+
+        The largest difference first.
+        """
+        found = []
+        for position, axis in enumerate(self.axes):
+            means: dict[str, list[float]] = defaultdict(list)
+            for cell in self.cells:
+                if (mean := self.mean(cell)) is not None:
+                    means[cell[position]].append(mean)
+            ranked = sorted(means, key=lambda value: -float(np.mean(means[value])))
+            if ranked:
+                best, worst = ((v, float(np.mean(means[v]))) for v in (ranked[0], ranked[-1]))
+                found.append((axis, best, worst))
+        return sorted(found, key=lambda row: row[2][1] - row[1][1])
+
+    @cached_property
+    def deviations(self) -> list[float]:
+        """The standard deviation between the seeds of each cell that has several results."""
+        return [float(np.std(found, ddof=1)) for found in self._results if len(found) > 1]
+
+    @property
+    def deviation(self) -> float:
+        """The same, pooled over these cells."""
+        several = [found for found in self._results if len(found) > 1]
+        squares = sum((len(found) - 1) * np.var(found, ddof=1) for found in several)
+        return float(np.sqrt(squares / sum(len(found) - 1 for found in several)))
+
+    @property
+    def _results(self) -> list[list[float]]:
+        return [[run.metrics[CURVE] for run in self.finished(cell)] for cell in self.cells]
+
+    @property
+    def conditions(self) -> str:
+        """Precision and length of the runs, for example "float32, 10000 updates"."""
+        lengths = {
+            f"{epochs} epochs" if epochs != "null" else f"{run.params.get(LENGTH)} updates"
+            for run in self.runs
+            for epochs in [run.params.get("training.epochs", "null")]
+        }
+        dtypes = {run.params.get("dtype", "") for run in self.runs}
+        return ", ".join(" or ".join(sorted(words)) for words in (dtypes, lengths))
 
     @property
     def states(self) -> str:

@@ -3,14 +3,19 @@
 The same store gives the same bytes: no dates, no times, nothing random.
 """
 
+import csv
+import os
+from collections.abc import Callable
 from pathlib import Path
 
+from sgdprobe.errors import UserError
+from sgdprobe.provenance.redact import redact
 from sgdprobe.reports.explanation import StudySummary
 from sgdprobe.reports.figures.study import study_figures
 from sgdprobe.reports.figures.sweep import sweep_figures
-from sgdprobe.reports.format import RUNS_FILE, TUNED_FILE
+from sgdprobe.reports.format import RUNS_FILE, TUNED_FILE, code
 from sgdprobe.reports.plotting import svg
-from sgdprobe.reports.render import write_report
+from sgdprobe.reports.render import README, write_report
 from sgdprobe.reports.sweep import SweepTable
 from sgdprobe.reports.tables import (
     documentation,
@@ -23,13 +28,50 @@ from sgdprobe.reports.tables import (
 )
 from sgdprobe.study import effects
 from sgdprobe.study.results import StudyResults
+from sgdprobe.study.spec import StudySpec
 from sgdprobe.study.tuning import Tuned
 
+ANOTHER_REPORT = "holds another report; --study gives another name, --force replaces it"
+NOT_WRITABLE = "takes no report: it is no folder, or you may not write there"
 
-def write_sweep_report(table: SweepTable, folder: Path) -> list[Path]:
-    """Write the report of a sweep and return its files, the page first."""
+
+def check_sweep_folder(folder: Path, table: SweepTable) -> None:
+    """Raise UserError if the folder holds anything but a report of these runs or some of them."""
+    ours, named = {run.run_id for run in table.runs}, f"Sweep {code(table.name)}: "
+    _check_folder(folder, lambda text: named in text and _run_ids(folder) <= ours)
+
+
+def _run_ids(folder: Path) -> set[str]:
+    rows = csv.DictReader((folder / RUNS_FILE).read_text().splitlines())
+    return {row["run_id"] for row in rows}
+
+
+def check_study_folder(folder: Path, spec: StudySpec, replace: bool) -> None:
+    """Raise UserError if the folder cannot be written, or holds a report of another question."""
+    question = redact(code(spec.command))
+    if not replace:
+        _check_folder(folder, lambda text: question in text.splitlines())
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        raise UserError(f"{place} {NOT_WRITABLE}")
+
+
+def _check_folder(folder: Path, is_same: Callable[[str], bool]) -> None:
+    """Raise UserError if the folder holds files and its README.md is not of the same report."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    readme = folder / README
+    if not (readme.is_file() and is_same(readme.read_text())):
+        raise UserError(f"{folder} {ANOTHER_REPORT}")
+
+
+def write_sweep_report(table: SweepTable, folder: Path, question: str = "") -> list[Path]:
+    """Write the report of a sweep and return its files, the page first.
+
+    question : that of the recipe.
+    """
     columns = sweep_columns(table)
-    facts = {"table": table, "columns": documentation(columns)}
+    facts = {"table": table, "question": question, "columns": documentation(columns)}
     images = {name: svg(figure) for name, figure in sweep_figures(table).items()}
     tables = {RUNS_FILE: to_csv(columns, sweep_rows(table))}
     return write_report(folder, "sweep.md.j2", facts, tables, images)

@@ -10,7 +10,16 @@ from sgdprobe.config.settings import Settings
 from sgdprobe.errors import UserError
 from sgdprobe.provenance.source import source_hash
 from sgdprobe.run.build import load_data
-from sgdprobe.study.factors import Cell, Factor, all_cells, comparable, compare, select
+from sgdprobe.study.factors import (
+    Cell,
+    Factor,
+    all_cells,
+    comparable,
+    compare,
+    merge,
+    name_of,
+    select,
+)
 from sgdprobe.study.spec import StudySpec
 from sgdprobe.sweep.plan import Plan
 
@@ -35,14 +44,29 @@ class Factorial:
 
     @classmethod
     def between(
-        cls, baseline: Settings, target: Settings, names: Sequence[str], seeds: int
+        cls,
+        baseline: Settings,
+        target: Settings,
+        names: Sequence[str],
+        seeds: int,
+        groups: Sequence[Sequence[str]] = (),
     ) -> "Factorial":
-        """Vary the named differences between two recipes. Raises UserError."""
+        """Vary the named differences between two recipes, or all of them. Raises UserError.
+
+        groups : names of differences that are one factor.
+        """
         differences = compare(baseline, target)
-        factors = select(differences, names)
+        if not differences:
+            raise UserError("the two recipes do not differ: there is nothing to explain")
+        factors = select(differences, names) if names else differences
         load_data(baseline)
         left_out = tuple(factor for factor in differences if factor not in factors)
-        return cls(baseline, factors, seeds, left_out)
+        return cls(baseline, merge(factors, groups), seeds, left_out)
+
+    def name_corners(self, recipes: Mapping[str, Settings]) -> tuple[str, str]:
+        """Name baseline and target after the recipes that they are; equal names get numbers."""
+        first, second = (name_of(self.settings(cell, 0), recipes) for cell in self.corners)
+        return (f"{first} (1)", f"{second} (2)") if first == second else (first, second)
 
     @property
     def names(self) -> list[str]:
@@ -120,13 +144,12 @@ class Study:
 
     @classmethod
     def of(
-        cls,
-        spec: StudySpec,
-        recipes: tuple[Settings, Settings],
-        tuned: Sequence[tuple[Settings, Settings]] = (),
+        cls, spec: StudySpec, own: Factorial, tuned: Sequence[tuple[Settings, Settings]] = ()
     ) -> "Study":
-        """Design the study of two recipes, given again at each tuned value. Raises UserError."""
-        own = Factorial.between(*recipes, spec.factors, spec.seeds)
+        """Design the study of a factorial, and of its recipes at each tuned value.
+
+        Raises UserError.
+        """
         factorials = [own, *(_tuned_factorial(spec, *pair) for pair in tuned)]
         place = {"tracking.experiment": own.base.tracking.experiment or spec.name}
         return cls(spec, tuple(replace(one, base=one.base.replace(place)) for one in factorials))
@@ -173,10 +196,12 @@ def _tuned_factorial(spec: StudySpec, baseline: Settings, target: Settings) -> F
     names = [name for name in spec.factors if name != spec.tuned]
     if spec.factors and not names:
         raise UserError(f"{option}: it is the only factor; a tuned setting cannot be a factor")
+    if any(spec.tuned in group for group in spec.groups):
+        raise UserError(f"{option}: a tuned setting cannot be in a group")
     images = len(load_data(baseline).train_images)
     held_out = baseline.data.validation or images // VALIDATION_FRACTION
     try:
-        factorial = Factorial.between(baseline, target, names, spec.seeds)
+        factorial = Factorial.between(baseline, target, names, spec.seeds, spec.groups)
     except UserError as error:
         raise UserError(f"{option}: at one value of it, {error}") from error
     if "data.validation" in factorial.axes:

@@ -1,11 +1,11 @@
 """Differences between two recipes as factors with two levels, and the cells they span."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from sgdprobe.config.formatting import format_value
+from sgdprobe.config.formatting import counted, format_value
 from sgdprobe.config.settings import OPERATIONAL, Settings
 from sgdprobe.errors import UserError
 
@@ -54,18 +54,13 @@ def comparable(settings: Settings) -> dict[str, Any]:
 
 
 def compare(baseline: Settings, target: Settings) -> tuple[Factor, ...]:
-    """Return the differences, in the order in which settings are declared.
-
-    Raises UserError if there is none.
-    """
+    """Return the differences, in the order in which settings are declared."""
     a, b = comparable(baseline), comparable(target)
     groups: dict[str, list[str]] = {}
     for key in a:
         if a[key] != b[key]:
             group = next((name for name, keys in COUPLED.items() if key in keys), key)
             groups.setdefault(group, []).append(key)
-    if not groups:
-        raise UserError("the two recipes do not differ: there is nothing to explain")
     return tuple(
         Factor(
             keys[0] if len(keys) == 1 else group,
@@ -76,17 +71,44 @@ def compare(baseline: Settings, target: Settings) -> tuple[Factor, ...]:
     )
 
 
-def select(factors: Sequence[Factor], names: Sequence[str]) -> tuple[Factor, ...]:
+def name_of(settings: Settings, recipes: Mapping[str, Settings]) -> str:
+    """Name settings after the nearest recipe: notes, or notes + 2 changes; precision aside."""
+    changes = {
+        name: sum(factor.name != "dtype" for factor in compare(recipe, settings))
+        for name, recipe in recipes.items()
+    }
+    nearest = min(changes, key=lambda name: changes[name])
+    count = changes[nearest]
+    return f"{nearest} + {counted(count, 'change')}" if count else nearest
+
+
+def select(
+    factors: Sequence[Factor], names: Sequence[str], option: str = "--factors"
+) -> tuple[Factor, ...]:
     """Return the named factors; a name is the factor's own or that of one of its settings.
 
-    Without names, all of them. Raises UserError for an unknown name.
+    Raises UserError for an unknown name.
     """
     for name in names:
         if not any(name == factor.name or name in factor.keys for factor in factors):
             known = ", ".join(factor.name for factor in factors)
-            raise UserError(f"--factors {name}: no such difference; choose from {known}")
-    return tuple(
-        factor
-        for factor in factors
-        if not names or factor.name in names or set(factor.keys) & set(names)
-    )
+            raise UserError(f"{option} {name}: no such difference; choose from {known}")
+    return tuple(f for f in factors if f.name in names or set(f.keys) & set(names))
+
+
+def merge(factors: Sequence[Factor], groups: Sequence[Sequence[str]]) -> tuple[Factor, ...]:
+    """Make one factor of each group, at the place of its first member. Raises UserError."""
+    found = list(factors)
+    for names in groups:
+        option = f"--group {','.join(names)}"
+        members = select(factors, names, "--group")
+        if len(members) < 2:
+            raise UserError(f"{option}: give at least two differences, A,B")
+        if not set(members) <= set(found):
+            raise UserError(f"{option}: a difference can be in one group only")
+        levels = (sum((one.levels[level] for one in members), ()) for level in (0, 1))
+        keys = tuple(key for one in members for key in one.keys)
+        whole = Factor("+".join(one.name for one in members), keys, (next(levels), next(levels)))
+        found[found.index(members[0])] = whole
+        found = [factor for factor in found if factor not in members]
+    return tuple(found)

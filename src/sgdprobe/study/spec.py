@@ -7,10 +7,11 @@ from sgdprobe.study.claim import Claim
 
 @dataclass(frozen=True)
 class StudySpec:
-    """Two recipes by name, and how to compare them.
+    """Baseline and target by name, and how to compare them.
 
     name : of the study, its folder and its MLflow experiment.
     factors : differences to vary, by name; all if empty.
+    groups : of differences that are one factor, by name.
     tuned : the setting that each cell also gets at its best value; none if empty.
     command : the command line that asks this question again.
     """
@@ -20,6 +21,7 @@ class StudySpec:
     target: str
     seeds: int
     factors: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
     tuned: str = ""
     claim: Claim | None = None
     command: str = ""

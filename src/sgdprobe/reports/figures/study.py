@@ -96,7 +96,8 @@ def waterfall(found: Estimates, ends: Sequence[str]) -> Figure:
         colour, hatch = (style.BLUE, "") if share.mean >= 0 else (style.ORANGE, "///")
         axes.barh(row, share.mean, left=at, color=colour, hatch=hatch, edgecolor="white")
         at += share.mean
-        axes.errorbar(at, row, xerr=(share.high - share.low) / 2, color=style.BLACK, capsize=3)
+        if not share.is_tied:
+            axes.errorbar(at, row, xerr=(share.high - share.low) / 2, color=style.BLACK, capsize=3)
         text = f"{100 * share.mean:+.2f}".replace("-", "−")
         axes.text(1.01, row, text, va="center", fontsize=9, transform=axes.get_yaxis_transform())
     axes.barh(k + 1, at, color=style.GREY)
@@ -122,8 +123,11 @@ def interactions(found: Estimates) -> Figure:
         mean = np.moveaxis(found.y, positions, (-3, -2)).mean(axis=others)
         for level, line, colour in ((0, "o-", style.BLACK), (1, "s--", style.ORANGE)):
             values, label = mean[:, level], other.format_level(level)
-            axes.errorbar((0, 1), values.mean(axis=-1), yerr=half_width(values), fmt=line,
-                          color=colour, capsize=3, label=label)  # fmt: skip
+            means, half = values.mean(axis=-1), half_width(values)
+            inside = np.minimum([half, half], [means, 1 - means])  # an accuracy is from 0 to 1
+            inside[:, np.isinf(half)] = np.nan  # equal seeds have no interval
+            axes.errorbar((0, 1), means, yerr=inside, fmt=line, color=colour, capsize=3,
+                          label=label)  # fmt: skip
         axes.set_xticks((0, 1), ["before", "after"])
         axes.set_xlim(-0.3, 1.3)
         levels = f"{one.format_level(0)} → {one.format_level(1)}"
