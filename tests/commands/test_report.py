@@ -28,6 +28,7 @@ def answers(
     at = ("--uri", uri)
     taken = project / "experiments" / "taken"
     taken.mkdir(parents=True)
+    (taken.parent / "file").write_text("a file\n")
     (taken / "README.md").write_text("# Another study\n")
     commands = [
         ("last-sweep", *at),
@@ -39,6 +40,7 @@ def answers(
         ("sweep", "--study", "taken", *at),
         ("sweep", "--study", "taken", "--force", *at),
         ("sweep", "--study", "x" * 300, *at),
+        ("sweep", "--study", "file", *at),
     ]
     yield run_commands(commands, script="src/report.py")
     shutil.rmtree(project / "experiments")  # or the tree is dirty for other tests
@@ -97,6 +99,17 @@ def test_the_same_store_gives_the_same_bytes(
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     run_commands([("sweep", "--study", "four-cells", "--uri", uri)], script="src/report.py")
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_a_report_that_cannot_be_written_is_one_line(
+    answers: list[CompletedProcess[str]], project: Path
+) -> None:
+    answer = answers[9]
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("no report: [Errno 20] Not a directory: ")
+    assert answer.stderr.count("\n") == 1
+    assert (project / "experiments" / "file").read_text() == "a file\n"
+    assert not list((project / "experiments").glob(".new-*"))
 
 
 def test_force_replaces_another_report(answers: list[CompletedProcess[str]], project: Path) -> None:
