@@ -1,9 +1,12 @@
-"""Paths of the project: configuration, store, reports, checkpoints."""
+"""Paths of the project, and the one rule for those that a person types.
+
+A relative path starts in the working directory; it is made absolute where it is read.
+"""
 
 import re
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sgdprobe.errors import UserError
 
@@ -32,7 +35,42 @@ def study_folder(name: str) -> Path:
 
 def report_folder(name: str) -> Path:
     """Return the folder of the report of a sweep, an experiment or a run, whatever its name."""
-    quoted = quote(name, safe="")
+    return REPORTS / folder_name(name)
+
+
+def folder_name(text: str) -> str:
+    """Return a name for a folder: no path, nothing hidden, of a length that disks accept."""
+    quoted = quote(text, safe="")
     if quoted.startswith(".") or len(quoted) > MAX_NAME:
-        quoted = f"{quoted.strip('.')[:MAX_NAME]}-{sha256(name.encode()).hexdigest()[:8]}"
-    return REPORTS / quoted
+        quoted = f"{quoted.strip('.')[:MAX_NAME]}-{sha256(text.encode()).hexdigest()[:8]}"
+    return quoted
+
+
+def absolute_path(path: str) -> str:
+    """Return a path that is the same from every working directory."""
+    return str(Path(path).absolute())
+
+
+def absolute_uri(uri: str) -> str:
+    """Return the address of a store that is the same from every working directory.
+
+    Raises ValueError for what is no address, and for a database that is not in a file.
+    """
+    if not re.fullmatch(r"[a-z][\w+.-]*(://.*)?", uri):
+        raise ValueError(uri)
+    scheme, _, rest = uri.partition("://")
+    if scheme.partition("+")[0] != "sqlite":
+        return uri
+    database, mark, query = rest.partition("?")
+    file = unquote(database)
+    if not re.match(r"/(?!:memory:|file:).", file) or "mode=memory" in query:
+        raise ValueError(uri)
+    return sqlite_uri(Path(file[1:]).absolute(), scheme) + mark + query
+
+
+def sqlite_uri(file: Path, scheme: str = "sqlite") -> str:
+    """Return the address of a sqlite file, whatever its folders are called."""
+    path = str(file).translate({ord(character): f"%{ord(character):02X}" for character in "%?#"})
+    if path != str(file):  # MLflow makes the folder of sqlite:///, and takes it literally
+        scheme = "sqlite+pysqlite"
+    return f"{scheme}:///{path}"

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -24,6 +24,7 @@ from sgdprobe.config.validators import N_JOBS, nullable, number
 from sgdprobe.data import Dataset
 from sgdprobe.data.dataset import BUNDLED
 from sgdprobe.errors import UserError
+from sgdprobe.paths import absolute_path
 from sgdprobe.provenance.command import command_provenance, provenance_tags
 from sgdprobe.provenance.compare import ACCURACY_TOLERANCE, LOSS_TOLERANCE, Difference, Verdict
 from sgdprobe.provenance.compare import compare as compared
@@ -84,7 +85,7 @@ def parser() -> Parser:
     add("--sample", type=int, help="only this many runs of the sweep, drawn at random")
     add("--n-jobs", type=int, default=-1, help="processes; -1: one for each core")
     add("--uri", help=STORE_HELP)
-    add("--data-root", help="the folder that holds the same data now")
+    add("--data-root", type=absolute_path, help="the folder that holds the same data now")
     add("--changed-data", action="store_true", help="rerun although the data is not as recorded")
     add("--at-recorded-commit", action="store_true", help="use the recorded source")
     return options
@@ -192,7 +193,7 @@ def _at_commit(
         _print(f"the recorded changes are not complete: {note}")
     # Not among the words, which are recorded: an address may contain a password.
     words = [*words, *options.words()]
-    code = run_at(commit, diff, words, MLFLOW_TRACKING_URI=tracking.absolute_uri(options.uri))
+    code = run_at(commit, diff, words, MLFLOW_TRACKING_URI=tracking.store_uri(options.uri))
     # Programs up to version 0.2 end by pointing to their own folder, which is removed now.
     store = tracking.find_experiment(options.uri, records[0].run.experiment)
     if store is not None:
@@ -204,7 +205,7 @@ def _settings(record: "tracking.RunFiles", options: RerunOptions) -> Settings:
     """Return the recorded settings, with the present folder of the data. Raises SettingsError."""
     settings = Settings.from_dict(record.settings)
     root = options.data_root or record.provenance["data"]["folder"]
-    return replace(settings, data=replace(settings.data, root=root))
+    return settings.replace({"data.root": root})
 
 
 def _checked_data(

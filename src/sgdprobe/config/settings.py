@@ -14,8 +14,10 @@ from typing import Any
 from sgdprobe.config.formatting import did_you_mean, format_value, repr_value
 from sgdprobe.config.validators import (
     BOOL,
+    DATA_ROOT,
     LAYER_WIDTHS,
     N_JOBS,
+    STORE_URI,
     Validator,
     choice,
     non_empty_str,
@@ -77,7 +79,7 @@ class DataSettings:
     name: str = setting("mnist", non_empty_str("the data's name"), hashed=False, tunable=False)
     root: str | None = setting(
         None,
-        nullable(non_empty_str("a folder with the four IDX files, or a .npz file")),
+        nullable(DATA_ROOT),
         hashed=False,
         tunable=False,
     )
@@ -124,7 +126,7 @@ class TrainingSettings:
 class TrackingSettings:
     """The store that records runs."""
 
-    uri: str | None = _operational(None, nullable(non_empty_str("an MLflow tracking URI")))
+    uri: str | None = _operational(None, nullable(STORE_URI))
     experiment: str | None = _operational(
         None, nullable(non_empty_str("an MLflow experiment's name"))
     )

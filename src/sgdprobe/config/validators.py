@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sgdprobe.paths import absolute_path, absolute_uri
+
 
 @dataclass(frozen=True)
 class Validator:
@@ -68,6 +70,14 @@ def non_empty_str(expects: str = "a text") -> Validator:
     )
 
 
+def _path(value: Any) -> str:
+    return absolute_path(_require(isinstance(value, str) and value.strip() != "", value))
+
+
+def _uri(value: Any) -> str:
+    return absolute_uri(_require(isinstance(value, str), value))
+
+
 def nullable(check: Validator) -> Validator:
     """Accept null, and the values that another validator accepts."""
     return Validator(
@@ -80,6 +90,8 @@ def _widths(value: Any) -> tuple[int, ...]:
     return tuple(width(item) for item in _require(isinstance(value, list | tuple), value))
 
 
+DATA_ROOT = Validator("a folder with the four IDX files, or a .npz file", _path)
+STORE_URI = Validator("sqlite:///FILE, http://HOST:PORT or another MLflow tracking URI", _uri)
 BOOL = Validator("true or false", lambda value: _require(isinstance(value, bool), value))
 LAYER_WIDTHS = Validator("a list of integers of at least 1, such as [50,100] or []", _widths)
 N_JOBS = Validator(  # negative counts from all cores, as in joblib

@@ -2,38 +2,37 @@
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import make_url
+from sgdprobe.config.settings import check_value
+from sgdprobe.config.validators import STORE_URI
+from sgdprobe.paths import STORE, sqlite_uri
 
-from sgdprobe.paths import PROJECT_ROOT, STORE
-
-__all__ = ["absolute_uri", "default_uri", "run_url", "store_uri"]
+__all__ = ["default_uri", "run_url", "store_uri"]
 
 UI = "http://127.0.0.1:5000"  # where `mlflow ui` shows a store that is a file
 
 
 def default_uri() -> str:
     """Return MLflow's own default at the project's root, for any working directory."""
-    return f"sqlite:///{STORE}"
+    return sqlite_uri(STORE)
 
 
 def store_uri(uri: str | None) -> str:
-    """Return the given address, or the one set for MLflow, or the default."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
+    """Return the given address, or the one set for MLflow, or the default, for any directory.
 
-
-def absolute_uri(uri: str | None) -> str:
-    """Return the same address for a process of another checkout."""
-    uri = store_uri(uri)
-    file = sqlite_file(uri)
-    return uri if file is None else f"sqlite:///{file}"
+    Raises SettingsError for an address at which nothing is kept.
+    """
+    if uri:
+        return str(check_value("the store", uri, STORE_URI))
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    return str(check_value("MLFLOW_TRACKING_URI", given, STORE_URI)) if given else default_uri()
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """Return the file of a sqlite URI, relative to the project's root; None for another store."""
-    url = make_url(uri) if uri.startswith("sqlite:") else None
-    return PROJECT_ROOT / url.database if url and url.database else None
+    """Return the file of a sqlite URI; None for another store."""
+    path = unquote(uri.partition(":///")[2].partition("?")[0])
+    return Path(path) if uri.startswith("sqlite") and path else None
 
 
 def is_database(uri: str) -> bool:

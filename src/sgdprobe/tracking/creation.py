@@ -9,7 +9,8 @@ import warnings
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
+from tempfile import TemporaryFile
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 from mlflow import MlflowClient
@@ -19,16 +20,18 @@ from mlflow.store.db.utils import _initialize_tables
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SADeprecationWarning, SQLAlchemyError
 
-from sgdprobe.paths import PROJECT_ROOT
-from sgdprobe.tracking.address import default_uri, sqlite_file, store_uri
+from sgdprobe.paths import PROJECT_ROOT, STORE, folder_name
+from sgdprobe.tracking.address import sqlite_file, store_uri
 from sgdprobe.tracking.liveness import mark_dead_runs_killed
 from sgdprobe.tracking.store import (
     Store,
+    active_experiment,
     artifact_root,
     check_writable,
     client_of,
     engine,
     file_exists,
+    local_folder,
     say_if_slow,
     store_errors,
     waiting_for_store,
@@ -50,20 +53,15 @@ def open_experiment(uri: str | None, experiment: str) -> Store:
             _create_store(uri, file)
         check_writable(uri)
         client = client_of(uri)
-        found = client.get_experiment_by_name(experiment)
-        if found is None:
-            found = _create_experiment(client, uri, experiment)
-        elif found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        _make_relative(uri, found)
+        found = active_experiment(client, experiment) or _create_experiment(client, uri, experiment)
+        _place_artifacts(uri, found)
     store = Store(uri, experiment, found.experiment_id)
     mark_dead_runs_killed(store)
     return store
 
 
 def _create_experiment(client: MlflowClient, uri: str, name: str) -> Experiment:
-    """Create an experiment. Its artifacts go to the project's mlruns/, unless a server has them."""
-    place = (PROJECT_ROOT / _artifacts(name)).as_uri() if uri.startswith("sqlite:") else None
+    place = artifact_place(uri, name) and (PROJECT_ROOT / "mlruns").as_uri()  # or the server's
     try:
         return client.get_experiment(client.create_experiment(name, place))
     except MlflowException:
@@ -74,20 +72,32 @@ def _create_experiment(client: MlflowClient, uri: str, name: str) -> Experiment:
         return found
 
 
-def _artifacts(experiment: str) -> Path:
-    return Path("mlruns") / quote(experiment)
+def artifact_place(uri: str, name: str) -> str | None:
+    """Return where an experiment keeps artifacts: in mlruns/ beside the store. None: a server's.
 
-
-def _make_relative(uri: str, experiment: Experiment) -> None:
-    """Make the place of artifacts relative in the project's own store: its folder may be moved.
-
-    MLflow reads relative paths, from its working directory, but creates none by itself.
+    In the project's own store that path is relative, so that the folder can be moved and `mlflow
+    ui` shows all. MLflow reads relative paths, from its working directory, but creates none.
     """
-    path = _artifacts(experiment.name)
-    if uri == default_uri() and experiment.artifact_location == (PROJECT_ROOT / path).as_uri():
+    file, place = sqlite_file(uri), Path("mlruns") / folder_name(name)
+    if file is None:
+        return None
+    return quote(str(place)) if file == STORE else (file.parent / place).as_uri()
+
+
+def _place_artifacts(uri: str, found: Experiment) -> None:
+    """Set the place of new artifacts, also after the store was moved, and try to write there."""
+    recorded, place = found.artifact_location, artifact_place(uri, found.name)
+    is_ours = "mlruns" in Path(urlsplit(recorded).path).parts[-2:]
+    if place is not None and place != recorded and is_ours:
         change = text("UPDATE experiments SET artifact_location = :path WHERE experiment_id = :id")
         with engine(uri).begin() as connection:
-            connection.execute(change, {"path": str(path), "id": experiment.experiment_id})
+            connection.execute(change, {"path": place, "id": found.experiment_id})
+        recorded = place
+    folder = local_folder(uri, recorded)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
 
 
 def _create_store(uri: str, file: Path) -> None:
@@ -96,6 +106,7 @@ def _create_store(uri: str, file: Path) -> None:
     MLflow creates them in some sixty steps; a process killed among them would leave a store that
     MLflow itself can't open again. So it creates them in memory, and they are copied from there.
     """
+    file = file.resolve()  # a link stays one
     draft = f"file:{uuid4().hex}?mode=memory&cache=shared"
     file.parent.mkdir(parents=True, exist_ok=True)
     is_new = not file.exists()

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.version import VERSION
 from sqlalchemy import Engine, NullPool, create_engine, event, inspect, text
@@ -131,8 +132,20 @@ def find_experiment(uri: str | None, experiment: str) -> Store | None:
         return None
     with store_errors(uri):
         check_readable(uri)
-        found = client_of(uri).get_experiment_by_name(experiment)
+        found = active_experiment(client_of(uri), experiment)
     return Store(uri, experiment, found.experiment_id) if found else None
+
+
+def active_experiment(client: MlflowClient, name: str) -> Experiment | None:
+    """Return the experiment with this name, if there is one. Raises StoreError if it is deleted."""
+    found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        restore = f"mlflow experiments restore -x {found.experiment_id}"
+        raise StoreError(
+            f"the experiment {name} was deleted: `{restore}` restores it with all its runs, "
+            "`mlflow gc` removes it, and tracking.experiment=NAME records in another"
+        )
+    return found
 
 
 @contextlib.contextmanager
@@ -242,12 +255,16 @@ def artifact_root(uri: str | None = None) -> "contextlib.chdir[Path]":
 
 
 def local_folder(uri: str, artifact_uri: str) -> Path | None:
-    """Return the folder of a run's artifacts, or None where only MLflow can reach them."""
-    parts = urlsplit(artifact_uri)
+    """Return the folder of artifacts, or None where only MLflow can reach them.
+
+    What was recorded beside a sqlite store that was moved since is beside it now.
+    """
+    parts, file = urlsplit(artifact_uri), sqlite_file(uri)
     if not is_database(uri) or parts.scheme not in ("", "file"):
         return None
-    with artifact_root(uri):
-        return Path(unquote(parts.path)).resolve()
+    folder = (file.parent if file else PROJECT_ROOT) / unquote(parts.path)
+    before, _, inside = str(folder).rpartition("/mlruns/")
+    return file.parent / "mlruns" / inside if file and before and not folder.exists() else folder
 
 
 @contextlib.contextmanager
