@@ -9,7 +9,7 @@ import pytest
 from reports.made import ATTRIBUTES, HOSTILE_NAME, HOSTILE_TAG, Attributes, diverged, sweep
 
 from sgdprobe.errors import UserError
-from sgdprobe.reports import check_sweep_folder, write_sweep_report
+from sgdprobe.reports import SweepTable, check_sweep_folder, write_sweep_report
 from sgdprobe.tracking import RecordedRun
 
 MAP = {"init.scale": ["0.01", "1"], "training.learning_rate": ["0.1", "0.5"], "seed": ["0", "1"]}
@@ -68,6 +68,30 @@ def test_the_readme(folder: Path) -> None:
     assert re.findall("^## (.*)$", readme, re.MULTILINE) == [
         "Test accuracy", "Learning curves", "Saturation", "Warnings before training", "cells.csv",
     ]  # fmt: skip
+
+
+def test_runs_of_another_source_are_cells_of_their_own(tmp_path: Path) -> None:
+    before = sweep({"seed": ["0", "1"]}, source_hash="a" * 64, data_hash="d" * 64).runs
+    after = sweep({"seed": ["0", "1"]}, source_hash="b" * 64, data_hash="d" * 64).runs
+    runs = [
+        replace(run, run_id=f"{n:032x}", tags={**run.tags, "key": f"{n % 4}"})
+        for n, run in enumerate([*before, *after, *after, *after])
+    ]
+    table = SweepTable.of("made", runs, {})
+    assert len(table.runs) == 4, "runs of the same key count once"
+    assert table.axes == ("source",)
+    assert {cell: len(found) for cell, found in table.cells.items()} == {
+        ("aaaaaaaa",): 2, ("bbbbbbbb",): 2,
+    }  # fmt: skip
+    write_sweep_report(table, tmp_path)
+    readme = (tmp_path / "README.md").read_text()
+    assert (
+        "Source `aaaaaaaa` and `bbbbbbbb`, data `dddddddd`: **runs of another version are cells "
+        "of their own**." in readme
+    )
+    one = SweepTable.of("made", before, {})
+    write_sweep_report(one, tmp_path)
+    assert "Source `aaaaaaaa`, data `dddddddd`." in (tmp_path / "README.md").read_text()
 
 
 def test_every_link_of_the_page_leads_somewhere(folder: Path) -> None:

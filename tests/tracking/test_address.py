@@ -62,7 +62,7 @@ NOTHING_KEPT = (
 
 @pytest.mark.parametrize("uri", NOTHING_KEPT)
 def test_an_address_at_which_nothing_is_kept(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = "must be sqlite:///FILE, http://HOST:PORT or another MLflow tracking URI"
+    expected = "must be an MLflow tracking URI such as sqlite:///FILE or http://HOST:PORT"
     with pytest.raises(SettingsError, match=f"^tracking.uri {expected}, or null; got "):
         Settings.from_dict({"tracking": {"uri": uri}})
     with pytest.raises(SettingsError, match=f"^the store {expected}; got "):

@@ -91,7 +91,7 @@ def _widths(value: Any) -> tuple[int, ...]:
 
 
 DATA_ROOT = Validator("a folder with the four IDX files, or a .npz file", _path)
-STORE_URI = Validator("sqlite:///FILE, http://HOST:PORT or another MLflow tracking URI", _uri)
+STORE_URI = Validator("an MLflow tracking URI such as sqlite:///FILE or http://HOST:PORT", _uri)
 BOOL = Validator("true or false", lambda value: _require(isinstance(value, bool), value))
 LAYER_WIDTHS = Validator("a list of integers of at least 1, such as [50,100] or []", _widths)
 N_JOBS = Validator(  # negative counts from all cores, as in joblib

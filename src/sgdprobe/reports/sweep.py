@@ -20,6 +20,7 @@ SATURATED = "symptom/saturated_1"
 CURVE = "test_accuracy"
 LENGTH = "training.iterations"
 WARNING = "preflight."
+VERSIONS = {"source": "source_hash", "data": "data_hash"}  # axes where runs differ in them: tags
 
 Cell = tuple[str, ...]  # a value for each axis
 
@@ -39,10 +40,13 @@ class SweepTable:
     def of(
         cls, name: str, runs: "Sequence[tracking.RecordedRun]", known: Mapping[str, Settings]
     ) -> "SweepTable":
-        """A run that was tried again counts once: the first that finished, or the last try."""
-        best: dict[tuple[tuple[str, str], ...], tracking.RecordedRun] = {}
+        """A run that was tried again counts once: the first that finished, or the last try.
+
+        Runs of the same key are the same run; those of other source or data are not.
+        """
+        best: dict[object, tracking.RecordedRun] = {}
         for run in runs:
-            same = tuple(sorted(_effective(run.params).items()))
+            same = run.tags.get("key") or tuple(sorted(_effective(run.params).items()))
             if same not in best or best[same].status != "FINISHED":
                 best[same] = run
         flat = {
@@ -52,12 +56,16 @@ class SweepTable:
 
     @cached_property
     def axes(self) -> tuple[str, ...]:
-        """The settings that differ between runs, in the settings' order, without the seed."""
-        return tuple(
-            key
-            for key in Settings().flat()
-            if key != "seed" and len({_effective(run.params).get(key) for run in self.runs}) > 1
-        )
+        """The settings that differ between runs, in the settings' order, without the seed.
+
+        And the versions of source and data, if there are several.
+        """
+        settings = [key for key in Settings().flat() if key != "seed" and key not in OPERATIONAL]
+        return tuple(key for key in (*settings, *VERSIONS) if len(self.values(key)) > 1)
+
+    def values(self, axis: str) -> list[str]:
+        """The values of an axis among the runs."""
+        return sorted({_value(run, axis) for run in self.runs}, key=sort_key)
 
     @property
     def has_heat_map(self) -> bool:
@@ -74,7 +82,7 @@ class SweepTable:
         """The runs of each cell by seed; cells in the order of their values."""
         found: dict[Cell, list[tracking.RecordedRun]] = defaultdict(list)
         for run in sorted(self.runs, key=lambda run: sort_key(run.params.get("seed", ""))):
-            found[tuple(run.params.get(axis, "") for axis in self.axes)].append(run)
+            found[tuple(_value(run, axis) for axis in self.axes)].append(run)
         return dict(sorted(found.items(), key=lambda item: [sort_key(value) for value in item[0]]))
 
     @cached_property
@@ -86,11 +94,6 @@ class SweepTable:
     def ranked(self) -> list[Cell]:
         """The cells, best first; those without a result last."""
         return sorted(self.cells, key=lambda cell: (-(self.mean(cell) or -1.0), self.number[cell]))
-
-    def values(self, axis: str) -> list[str]:
-        """An axis's values in order."""
-        position = self.axes.index(axis)
-        return sorted({cell[position] for cell in self.cells}, key=sort_key)
 
     @property
     def layers(self) -> list[str]:
@@ -260,6 +263,10 @@ def sort_key(value: str) -> tuple[int, Any]:
     if isinstance(parsed, list):
         return 1, parsed
     return (0, parsed) if isinstance(parsed, int | float) else (2, value)
+
+
+def _value(run: tracking.RecordedRun, axis: str) -> str:
+    return run.tags.get(VERSIONS[axis], "")[:8] if axis in VERSIONS else run.params.get(axis, "")
 
 
 def _effective(params: Mapping[str, str]) -> dict[str, str]:
