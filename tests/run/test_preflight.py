@@ -102,8 +102,8 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "too_slow": (
         HE | {"training.learning_rate": 1e-6},
-        r"learning rate 1e-06: with the gradient of the start all 10,000 updates lower the loss by "
-        r"0\.0\d+, a guess scores 2\.303",
+        r"learning rate 1e-06: at the pace of 50 trial updates, all 10,000 lower the loss by "
+        r"0\.0\d+; a guess scores 2\.303",
         HE | {"training.learning_rate": 0.001},
     ),
 }
@@ -146,6 +146,15 @@ def test_speaks(warned: Warned, name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_is_silent(warned: Warned, name: str) -> None:
     assert name not in warned(CASES[name][2])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adagrad", "adam"])
+def test_too_slow_is_known_of_every_optimizer(warned: Warned, optimizer: str) -> None:
+    slow, fast = (
+        warned(HE | {"training.optimizer": optimizer, "training.learning_rate": rate})
+        for rate in (1e-8, 0.01)
+    )
+    assert ([*slow], [*fast]) == (["too_slow"], [])
 
 
 @pytest.mark.parametrize("settings", SANE, ids=str)
@@ -215,6 +224,7 @@ def test_a_sweep_counts_them(
     )
     assert answer.returncode == 0, answer.stderr
     assert "warning:" not in answer.stdout
-    assert "2 runs with warnings before training, in their tags: batch_softmax 2" in answer.stdout
+    counts = "4 runs with warnings before training, in their tags: batch_softmax 2, too_slow 4"
+    assert counts in answer.stdout
     tagged = [run for run in runs(uri) if "preflight.batch_softmax" in run.data.tags]
     assert {run.data.params["network.softmax_over"] for run in tagged} == {"batch"}

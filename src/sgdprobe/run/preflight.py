@@ -1,4 +1,4 @@
-"""Cheap checks on one batch before training, with warnings in plain words.
+"""Cheap checks before training, on the first images and by trial updates, with warnings in words.
 
 They stop nothing: some experiments are about networks that can't learn.
 """
@@ -20,7 +20,7 @@ MAX_SATURATED = 0.5  # share of a layer that is saturated or dead
 MAX_FIRST_LOSS_RATIO = 1.5  # times the loss of a guess
 MAX_GRADIENT_RATIO = 100.0  # times, between the gradients of two layers
 MAX_LOSS_INCREASE = 1.3  # times the first loss and that of a guess, after the trial updates
-MIN_DECREASE = 0.1  # of the loss of a guess, that all updates together promise at the start
+MIN_DECREASE = 1.0  # times the loss of a guess: what all updates promise at the pace of the trial
 MIN_UPDATES = 100  # a network that learns well takes thousands
 
 LOOKED_AT = 100  # images, or a batch if that is more: of one image every unit looks dead or alive
@@ -57,8 +57,8 @@ def preflight(
             *_softmax(settings, network, t),
             *_first_loss(guess, first),
             *_gradients(network, signs),
-            *_length(settings, network, updates, guess),
-            *_trial(settings, network, examples, max(guess, first)),
+            *_length(updates),
+            *_trial(settings, network, examples, updates, guess, max(guess, first)),
         ]
 
 
@@ -152,54 +152,58 @@ def _gradients(network: Network, signs: dict[str, float]) -> Iterator[PreflightW
         )
 
 
-def _length(
-    settings: Settings, network: Network, updates: int, guess: float
-) -> Iterator[PreflightWarning]:
-    """Warn of a run that is too short, or whose steps are too small, to get anywhere.
-
-    To first order an update of SGD lowers the loss by learning rate · |gradient|².
-    """
-    rate = settings.training.learning_rate
+def _length(updates: int) -> Iterator[PreflightWarning]:
+    """Warn of a run that is too short to get anywhere."""
     if updates < MIN_UPDATES:
         yield PreflightWarning(
             "too_short", f"{updates} updates: a network that learns well takes thousands"
         )
-    decrease = updates * rate * float(np.vdot(network.grad, network.grad))
-    if settings.training.optimizer == "sgd" and decrease < MIN_DECREASE * guess:
-        yield PreflightWarning(
-            "too_slow",
-            f"learning rate {format_value(rate)}: with the gradient of the start all "
-            f"{updates:,} updates lower the loss by {_short(decrease)}, a guess scores {guess:.3f}",
-        )
 
 
 def _trial(
-    settings: Settings, network: Network, examples: Examples, worst: float
+    settings: Settings,
+    network: Network,
+    examples: Examples,
+    updates: int,
+    guess: float,
+    worst: float,
 ) -> Iterator[PreflightWarning]:
-    """Train a little, and warn if that makes the loss larger than `worst`, or kills units."""
+    """Train a little; warn if that raises the loss above `worst`, kills units, or does too little.
+
+    To first order an update lowers the loss by the gradient times the step, for every optimizer.
+    """
     size = settings.training.batch_size
     count = max(5, min(TRIAL_UPDATES, TRIAL_IMAGES // size))
-    optimizer, losses = build_optimizer(settings), []
+    optimizer, losses, decreases = build_optimizer(settings), [], []
     for k in range(count):
         x, t = examples.batch(np.arange(k * size, (k + 1) * size) % len(examples))
         losses.append(network.gradient(x, t))
+        theta, grad = network.theta.copy(), network.grad.copy()
         optimizer.step(network)
+        decreases.append(float(np.vdot(grad, theta - network.theta)))
     n = min(max(size, LOOKED_AT), len(examples))
     signs = symptoms(network, *examples.batch(np.arange(n)))
-    loss = float(np.mean(losses[-max(1, count // 5) :]))
+    last = slice(-max(1, count // 5), None)
+    loss, decrease = float(np.mean(losses[last])), updates * float(np.mean(decreases[last]))
     dead = max((signs[f"dead_{k}"] for k in range(1, network.depth)), default=0.0)
-    rate = format_value(settings.training.learning_rate)
+    rate = f"learning rate {format_value(settings.training.learning_rate)}"
     if not loss <= MAX_LOSS_INCREASE * worst:  # also true of NaN
         yield PreflightWarning(
             "learning_rate",
-            f"learning rate {rate}: {count} trial updates raise the loss to {_short(loss)}; "
+            f"{rate}: {count} trial updates raise the loss to {_short(loss)}; "
             f"at the start, or for a guess, it is {_short(worst)}",
         )
     elif _is_relu(settings) and dead > MAX_SATURATED:
         yield PreflightWarning(
             "learning_rate",
-            f"learning rate {rate}: after {count} trial updates {100 * dead:.1f} % of a layer's "
-            "units are dead for every image",
+            f"{rate}: after {count} trial updates {100 * dead:.1f} % of a layer's units are dead "
+            "for every image",
+        )
+    elif decrease < MIN_DECREASE * guess:
+        yield PreflightWarning(
+            "too_slow",
+            f"{rate}: at the pace of {count} trial updates, all {updates:,} lower the loss by "
+            f"{_short(decrease)}; a guess scores {guess:.3f}",
         )
 
 
