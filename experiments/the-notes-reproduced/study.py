@@ -127,8 +127,8 @@ def collect(readings: Mapping[str, Factorial]) -> dict[str, list[Run]]:
     for name, reading in readings.items():
         spec = StudySpec(HERE.name, name, name, reading.seeds)
         study = load_series(load_results(spec, reading, recorded))
-        runs = study.runs.values()
-        arrays = tracking.recorded_arrays(reading.base.tracking.uri, runs, "losses.npz")
+        uri = reading.base.tracking.uri
+        losses = {run: tracking.recorded_losses(uri, result) for run, result in study.runs.items()}
         found[name] = [
             Run(
                 name,
@@ -136,10 +136,10 @@ def collect(readings: Mapping[str, Factorial]) -> dict[str, list[Run]]:
                 result.run_id,
                 result.metrics,
                 np.array(result.series["test_accuracy"]),
-                losses["loss"],
+                each,
             )
-            for (run, result), losses in zip(study.runs.items(), arrays, strict=True)
-            if losses is not None
+            for run, result in study.runs.items()
+            if (each := losses[run]) is not None
         ]
     return found
 

@@ -6,14 +6,18 @@ import platform
 import re
 import shutil
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from support import Answer, Process, client_of, edit, git, path_of
 
+from sgdprobe.commands.rerun import _verdict_lines
+from sgdprobe.provenance.compare import NO_VERDICT, Verdict
 from sgdprobe.provenance.environment import VARIABLES
 
 if TYPE_CHECKING:
@@ -215,6 +219,15 @@ def reruns(
             [command], script="src/rerun.py", root=projects[where], **PINNED
         )
     edit(settings, "learning_rate: 0.1001,", "learning_rate: 0.1,")
+    accuracy = "UPDATE {} SET value = {} WHERE run_uuid = '{}' AND key = 'test_accuracy'"
+    with closing(sqlite3.connect(path_of(store))) as database:
+        for value in (0.99, run.data.metrics["test_accuracy"]):
+            with database:
+                database.execute(accuracy.format("latest_metrics", value, run_id))
+            if value == 0.99:
+                for name, script in (("store", "rerun"), ("report", "report")):
+                    words = [[run_id, "--uri", store]]
+                    (answers[name],) = run_commands(words, script=f"src/{script}.py", **PINNED)
     return answers
 
 
@@ -244,7 +257,33 @@ def test_one_setting_is_found_and_blamed(reruns: Reruns) -> None:
     answer = reruns["setting"]
     assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
     assert causes(answer) == ["setting training.learning_rate: recorded 0.1, rerun 0.1001"]
+    assert "training.learning_rate: settings.yaml has 0.1001, the store 0.1\n" in answer.stdout
     assert "first at epoch 1, loss: " in answer.stdout
+
+
+def test_a_record_that_contradicts_itself_is_different_whatever_the_rerun_says(
+    trained: Trained, reruns: Reruns
+) -> None:
+    accuracy = trained[0][2].data.metrics["test_accuracy"]
+    contradiction = f"test_accuracy: the store's last value 0.99 is not {accuracy}"
+    answer = reruns["store"]
+    assert (answer.returncode, words_of(answer)) == (1, ["DIFFERENT:"]), answer
+    assert f"DIFFERENT: the record contradicts itself\n  {contradiction}\n" in answer.stdout
+    assert "\n  the rerun has what is in numbers.json: all " in answer.stdout
+    report = reruns["report"]
+    assert report.returncode == 0, report
+    assert "1 of 1 records contradict themselves" in report.stderr
+    assert contradiction in report.stderr
+
+
+def test_a_rerun_of_a_killed_run_says_how_much_was_compared() -> None:
+    killed = Verdict("IDENTICAL", 78, epochs=(7, 20))
+    assert _verdict_lines(killed) == [
+        "IDENTICAL: as far as the run came, 7 of 20 epochs: all 78 numbers and hashes, to the last "
+        "bit"
+    ]
+    assert _verdict_lines(NO_VERDICT) == ["no verdict: the rerun has no complete record"]
+    assert not NO_VERDICT.same
 
 
 def test_the_order_of_operations_in_the_code_is_found_and_blamed(reruns: Reruns) -> None:
@@ -350,7 +389,8 @@ def test_the_recorded_source_is_rerun_and_leaves_nothing(
     answer = start(*words, script="src/rerun.py", root=changed_clone).answer()
     assert (answer.returncode, words_of(answer)) == (0, ["IDENTICAL:"]), answer
     assert "the source differs" not in answer.stdout
-    assert f"to compare: cd {path_of(store).parent} && mlflow ui" in answer.stdout
+    ending = answer.stdout.rpartition("to compare: ")[2]
+    assert re.match(rf"cd {path_of(store).parent} && \S*mlflow ui ", ending), answer.stdout
     assert "/worktree" not in answer.stdout, "it is removed"
     nothing_left(changed_clone, environment)
 

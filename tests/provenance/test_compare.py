@@ -100,7 +100,7 @@ def test_another_ending_is_a_difference_unless_the_run_was_interrupted() -> None
     one = made() | {"epochs": made()["epochs"][:1], "final_weights": None}
     killed = Difference("ending", "KILLED", "FINISHED")
     verdict = compare(one, made(), FACTS, FACTS, killed, interrupted=True)
-    assert (verdict.word, verdict.compared) == ("IDENTICAL", 5)
+    assert (verdict.word, verdict.compared, verdict.epochs) == ("IDENTICAL", 5, (1, 2))
 
 
 def test_causes_come_in_the_order_of_their_likelihood() -> None:
@@ -139,3 +139,11 @@ def test_what_the_record_lacks_is_named() -> None:
     facts = FACTS | {"settings": FACTS["settings"] | {"bits": "native"}}
     (cause,) = find_causes(FACTS, facts)
     assert str(cause) == "setting bits: recorded nothing, rerun native"
+
+
+def test_a_record_that_contradicts_itself_is_not_confirmed() -> None:
+    wrong = ("weights.npz does not hold the weights of numbers.json",)
+    verdict = judged(made(), FACTS, contradictions=wrong)
+    assert (verdict.word, verdict.same, verdict.first) == ("DIFFERENT", False, None)
+    close = judged(made(weights_2="v"), KERNEL, contradictions=wrong)
+    assert (close.word, close.contradictions) == ("DIFFERENT", wrong)

@@ -94,6 +94,18 @@ def test_runs_of_another_source_are_cells_of_their_own(tmp_path: Path) -> None:
     assert "Source `aaaaaaaa`, data `dddddddd`." in (tmp_path / "README.md").read_text()
 
 
+@pytest.mark.usefixtures("undrawn_figures")
+def test_a_record_that_contradicts_itself_is_named_on_the_page(tmp_path: Path) -> None:
+    table = sweep(MAP)
+    wrong = replace(table.runs[3], contradictions=("loss of epoch 2: the store has 1 <b>", "b"))
+    table = replace(table, runs=[*table.runs[:3], wrong, *table.runs[4:]])
+    write_sweep_report(table, tmp_path)
+    readme = (tmp_path / "README.md").read_text()
+    assert "**Records that contradict themselves.** This page shows what the store has." in readme
+    assert f"* `{wrong.run_id}`: loss of epoch 2: the store has 1" in readme
+    assert "<b>" not in (tmp_path / "index.html").read_text()
+
+
 def test_every_link_of_the_page_leads_somewhere(folder: Path) -> None:
     page = (folder / "index.html").read_text()
     anchors = re.findall(r'id="([^"]+)"', page)

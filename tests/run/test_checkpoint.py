@@ -18,8 +18,9 @@ from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
 from sgdprobe.nn import OPTIMIZERS, EpochMetrics, TrainingState
 from sgdprobe.provenance.environment import Environment
+from sgdprobe.provenance.hashes import weights_hash
 from sgdprobe.run.checkpoint import CheckpointWriter, restore
-from sgdprobe.run.record import provenance, weights_hash
+from sgdprobe.run.record import provenance
 from sgdprobe.run.setup import TrainingSetup
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from sgdprobe import tracking
 from sgdprobe.config.formatting import counted, duration, format_value, percent
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics, TrainingState
@@ -22,6 +23,8 @@ from sgdprobe.run.ending import ENDINGS, RISING
 from sgdprobe.run.job import Outcome, RunCallbacks
 from sgdprobe.run.preflight import PreflightWarning
 from sgdprobe.sweep.plan import Plan, same_program
+
+MAX_SHOWN = 5  # records that contradict themselves
 
 
 def plain_console(file: IO[str] | None = None) -> Console:
@@ -76,6 +79,16 @@ def print_numerical(runs: Sequence[Settings], console: Console) -> None:
             f"numerical gradients: two losses for each weight and update, about "
             f"{duration(seconds)} of computing; training.gradient=backprop takes seconds"
         )
+
+
+def print_contradictions(runs: "Sequence[tracking.RecordedRun]") -> None:
+    """Print on stderr the runs whose records contradict themselves."""
+    wrong = [run for run in runs if run.contradictions]
+    lines = [f"  {r.run_id[:12]} ({r.name}): {'; '.join(r.contradictions)}" for r in wrong]
+    if wrong:
+        head = f"{len(wrong)} of {len(runs)} records contradict themselves; shown is the store's:"
+        more = [f"  and {len(wrong) - MAX_SHOWN} more"] * (len(wrong) > MAX_SHOWN)
+        sys.stderr.write("\n".join([head, *lines[:MAX_SHOWN], *more, ""]))
 
 
 def where_to_look(url: str, command: str | None) -> str:

@@ -4,12 +4,13 @@ import argparse
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 
 from sgdprobe import reports, tracking
 from sgdprobe.commands.cli import Parser
+from sgdprobe.commands.console import print_contradictions
 from sgdprobe.config.formatting import duration, format_value
 from sgdprobe.config.recipe_pair import RecipePair, compose_pairs
 from sgdprobe.config.settings import Settings, unknown_setting
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         run_sweep(study.plan(missing), None)
         recorded = _recorded(study)
     check_complete(study, study.missing(recorded))
+    recorded = _checked(study, recorded)
     results, *at_values = (load_results(study.spec, one, recorded) for one in study.factorials)
     at_best = Tuned(study.spec.tuned, tuple(at_values)) if tuned else None
     return _report(load_series(results), at_best)
@@ -185,6 +187,16 @@ def study_spec(
 def _recorded(study: Study) -> "dict[str, tracking.RecordedRun]":
     """Return the results that the store holds already, by key."""
     return tracking.recorded_results(study.factorial.base.tracking.uri, study.keys)
+
+
+def _checked(
+    study: Study, recorded: "Mapping[str, tracking.RecordedRun]"
+) -> "dict[str, tracking.RecordedRun]":
+    """Return these results, held against the runs' files; print those that contradict these."""
+    uri = tracking.store_uri(study.factorial.base.tracking.uri)
+    runs = tracking.checked(uri, [recorded[key] for key in sorted(study.keys)])
+    print_contradictions(runs)
+    return {run.tags["key"]: run for run in runs}
 
 
 def print_plan(

@@ -4,16 +4,17 @@ import os
 import sys
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace as replaced
 from itertools import takewhile
 from pathlib import Path
 
 from sgdprobe import reports, tracking
 from sgdprobe.commands.cli import STORE_HELP, Parser
-from sgdprobe.commands.console import epoch_table
+from sgdprobe.commands.console import epoch_table, print_contradictions
 from sgdprobe.config.arguments import recipes as known_names
 from sgdprobe.config.compose import known_recipes
 from sgdprobe.config.settings import Settings
-from sgdprobe.errors import EXIT_FAILED, SettingsError, one_line
+from sgdprobe.errors import EXIT_FAILED, SettingsError, UserError, one_line
 from sgdprobe.paths import CONF, report_folder, study_folder
 
 NEWEST = "last-sweep"
@@ -77,6 +78,7 @@ def report_sweep(
     if not runs:
         return None
     runs = tracking.with_series(store_runs, runs, ["test_accuracy"])
+    print_contradictions(runs)
     table = reports.SweepTable.of(word, runs, recipes())
     if folder is not None and not replace:
         reports.check_sweep_folder(folder, table)
@@ -104,14 +106,24 @@ def report_run(word: str, uri: str | None) -> list[Path]:
     store_runs = tracking.connect(uri)
     run = tracking.find_run(store_runs, word)
     epochs = tracking.recorded_epochs(store_runs, run)
-    (losses,) = tracking.recorded_arrays(uri, [run], "losses.npz")
+    losses = tracking.recorded_losses(uri, run)
+    if run.has_result:
+        print_contradictions([_checked(store_runs.uri, run)])
     title = f"{run.tags.get('recipe', '')}: {run.name}"
-    figures = reports.run_figures(epochs, None if losses is None else losses["loss"], title)
+    figures = reports.run_figures(epochs, losses, title)
     pictures = {name: reports.png(figure) for name, figure in figures.items()}
     files = reports.write_files(report_folder(run.run_id), pictures)
     print(f"{title}  ({run.status}, run {run.run_id})")
     print(epoch_table(epochs))
     return files
+
+
+def _checked(uri: str, run: "tracking.RecordedRun") -> "tracking.RecordedRun":
+    """Return the run with all that its record says in two ways, or that it cannot be read."""
+    try:
+        return tracking.read_files(uri, run).run
+    except UserError as error:
+        return replaced(run, contradictions=(str(error),))
 
 
 def _show(file: Path) -> None:

@@ -26,7 +26,13 @@ from sgdprobe.data.dataset import BUNDLED
 from sgdprobe.errors import UserError
 from sgdprobe.paths import absolute_path
 from sgdprobe.provenance.command import command_provenance, provenance_tags
-from sgdprobe.provenance.compare import ACCURACY_TOLERANCE, LOSS_TOLERANCE, Difference, Verdict
+from sgdprobe.provenance.compare import (
+    ACCURACY_TOLERANCE,
+    LOSS_TOLERANCE,
+    NO_VERDICT,
+    Difference,
+    Verdict,
+)
 from sgdprobe.provenance.compare import compare as compared
 from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.provenance.source import source_files
@@ -137,6 +143,7 @@ def rerun_sweep(word: str, sample: int | None, n_jobs: int, options: RerunOption
     print_table(_table(records, verdicts), CONSOLE)
     words = [verdict.word for verdict, _ in verdicts.values()]
     counts = ", ".join(f"{words.count(w)} {w}" for w in ("IDENTICAL", "CLOSE", "DIFFERENT"))
+    counts += f", {words.count(NO_VERDICT.word)} {NO_VERDICT.word}" * (NO_VERDICT.word in words)
     _print(f"sweep {sweep}: {counts}")
     return 0 if all(verdict.same for verdict, _ in verdicts.values()) else 1
 
@@ -202,10 +209,9 @@ def _at_commit(
 
 
 def _settings(record: "tracking.RunFiles", options: RerunOptions) -> Settings:
-    """Return the recorded settings, with the present folder of the data. Raises SettingsError."""
-    settings = Settings.from_dict(record.settings)
+    """Return the recorded settings, with the present folder of the data."""
     root = options.data_root or record.provenance["data"]["folder"]
-    return settings.replace({"data.root": root})
+    return record.settings.replace({"data.root": root})
 
 
 def _checked_data(
@@ -260,36 +266,47 @@ def _task(
 
 def _compare(record: "tracking.RunFiles", outcome: Outcome, store: "tracking.Store") -> Verdict:
     """Compare the records of the run and of its rerun, and tag the rerun."""
-    recorded_end = _ending(record.run.failure, record.run.status)
-    lost = Difference("ending", recorded_end, _ending(outcome.failure, outcome.status))
     if outcome.run_id is None:
-        return Verdict("DIFFERENT", 0, lost)
+        return NO_VERDICT
     try:
-        (rerun,) = tracking.reader(store.uri).with_ids([outcome.run_id])
-        repeated = tracking.read_files(store.uri, rerun)
+        (found,) = tracking.reader(store.uri).with_ids([outcome.run_id])
+        rerun = tracking.read_files(store.uri, found)
     except UserError:  # the store broke meanwhile, and has no complete record of the rerun
-        return Verdict("DIFFERENT", 0, lost)
+        return NO_VERDICT
     verdict = compared(
         record.numbers,
-        repeated.numbers,
+        rerun.numbers,
         record.provenance,
-        repeated.provenance,
-        Difference("ending", recorded_end, _ending(rerun.failure, rerun.status)),
+        rerun.provenance,
+        Difference("ending", _ending(record.run), _ending(rerun.run)),
         interrupted=record.run.status not in ENDED,
+        contradictions=record.run.contradictions,
     )
-    tracking.tag_verdict(store.uri, rerun.run_id, verdict.word)
+    tracking.tag_verdict(store.uri, outcome.run_id, verdict.word)
     return verdict
 
 
-def _ending(failure: "tracking.Failure | None", status: str) -> str:
-    return failure.message if failure else status
+def _ending(run: "tracking.RecordedRun") -> str:
+    return run.failure.message if run.failure else run.status
 
 
 def _verdict_lines(verdict: Verdict) -> list[str]:
     """Return the verdict in lines."""
-    if verdict.word == "IDENTICAL":
-        return [f"IDENTICAL: all {verdict.compared} numbers and hashes, to the last bit"]
-    lines = [f"{verdict.word}: first at {verdict.first}"]
+    if verdict is NO_VERDICT:
+        return ["no verdict: the rerun has no complete record"]
+    recorded, rerun = verdict.epochs
+    part = f"as far as the run came, {recorded} of {rerun} epochs: " * (recorded < rerun)
+    equal = f"{part}all {verdict.compared} numbers and hashes, to the last bit"
+    if verdict.contradictions:
+        lines = [f"{verdict.word}: the record contradicts itself"]
+        lines += [f"  {contradiction}" for contradiction in verdict.contradictions]
+        if verdict.first is None:
+            return [*lines, f"  the rerun has what is in numbers.json: {equal}"]
+        lines.append(f"  the rerun differs from numbers.json, first at {verdict.first}")
+    elif verdict.first is None:
+        return [f"{verdict.word}: {equal}"]
+    else:
+        lines = [f"{verdict.word}: first at {verdict.first}"]
     if verdict.word == "CLOSE":
         loss, accuracy = percent(LOSS_TOLERANCE), percent(ACCURACY_TOLERANCE)
         lines.append(f"  within {loss} of the loss, {accuracy} accuracy")
@@ -308,7 +325,7 @@ def _table(records: Sequence["tracking.RunFiles"], verdicts: Compared) -> Table:
     table = Table("run", "name", "verdict", "time", "", box=SIMPLE_HEAD, pad_edge=False)
     for run in sorted((record.run for record in records), key=lambda run: run.name):
         verdict, outcome = verdicts[run.run_id]
-        notes = [str(verdict.first)] if verdict.first else []
+        notes = [*verdict.contradictions[:1], *([str(verdict.first)] if verdict.first else [])]
         notes += [str(cause) for cause in verdict.causes[:1]]
         cells = (run.run_id[:12], run.name, verdict.word, duration(outcome.seconds))
         table.add_row(*cells, "; ".join(notes))

@@ -69,18 +69,27 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`word` is IDENTICAL, CLOSE or DIFFERENT; `compared` counts numbers and hashes."""
+    """`word` is IDENTICAL, CLOSE or DIFFERENT; `compared` counts numbers and hashes.
+
+    epochs : numbers of recorded and of rerun epochs. contradictions : what the record itself says
+    in two ways; the rerun, which is compared with its numbers.json, can't confirm such a record.
+    """
 
     word: str
-    compared: int
+    compared: int = 0
     first: Difference | None = None
     largest: Difference | None = None
     causes: tuple[Difference, ...] = ()
+    epochs: tuple[int, int] = (0, 0)
+    contradictions: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
         """Return whether the rerun confirms the record."""
-        return self.word != "DIFFERENT"
+        return self.word in ("IDENTICAL", "CLOSE")
+
+
+NO_VERDICT = Verdict("no verdict")  # of a rerun that was not recorded completely
 
 
 def compare(
@@ -90,12 +99,14 @@ def compare(
     rerun_provenance: Mapping[str, Any],
     ending: Difference,
     interrupted: bool = False,
+    contradictions: tuple[str, ...] = (),
 ) -> Verdict:
     """Compare the numbers of two runs; find the causes of a difference in their provenance.
 
     ending : the ending of each run. interrupted : the recorded run was stopped, so its ending and
-    what would have followed are not compared.
+    what would have followed are not compared. contradictions : those of the record with itself.
     """
+    epochs = len(recorded["epochs"]), len(rerun["epochs"])
     pairs = _pairs(dict(series(recorded)), dict(series(rerun)))
     if interrupted:
         pairs = {name: pair for name, pair in pairs.items() if pair[0] not in (None, NOTHING)}
@@ -103,7 +114,8 @@ def compare(
         pairs[ending.what] = ending.recorded, ending.rerun
     unequal = {name: pair for name, pair in pairs.items() if not _same(*pair)}
     if not unequal:
-        return Verdict("IDENTICAL", len(pairs))
+        word = "DIFFERENT" if contradictions else "IDENTICAL"
+        return Verdict(word, len(pairs), epochs=epochs, contradictions=contradictions)
     first = Difference(next(iter(unequal)), *next(iter(unequal.values())))
     before_training = "initial" in first.what
     causes = find_causes(recorded_provenance, rerun_provenance, before_training=before_training)
@@ -111,9 +123,10 @@ def compare(
     worst = max(sizes, key=lambda name: sizes[name])
     kinds = {cause.kind for cause in causes}
     rounding = kinds & ROUNDING_ONLY and not kinds - ROUNDING_ONLY - IGNORED
-    word = "CLOSE" if rounding and sizes[worst] <= 1 else "DIFFERENT"
+    close = rounding and sizes[worst] <= 1 and not contradictions
+    word = "CLOSE" if close else "DIFFERENT"
     largest = Difference(worst, *unequal[worst]) if 0 < sizes[worst] < math.inf else None
-    return Verdict(word, len(pairs), first, largest, causes)
+    return Verdict(word, len(pairs), first, largest, causes, epochs, contradictions)
 
 
 def _pairs(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -1,6 +1,7 @@
 """Hashes of the source that computes the numbers: part of a run's key."""
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def source_files() -> dict[str, str]:
     }
 
 
-def listing_hash(files: dict[str, str]) -> str:
+def listing_hash(files: Mapping[str, str]) -> str:
     """Return the SHA-256 of all these files and their names, as `sha256sum` lists them."""
     lines = "".join(f"{digest}  {name}\n" for name, digest in files.items())
     return hashlib.sha256(lines.encode()).hexdigest()

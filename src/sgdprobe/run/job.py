@@ -14,6 +14,7 @@ from sgdprobe.errors import RunClaimed, StoreError
 from sgdprobe.nn import EpochMetrics, TrainingState
 from sgdprobe.paths import CHECKPOINTS
 from sgdprobe.provenance.environment import Environment
+from sgdprobe.provenance.hashes import weights_hash
 from sgdprobe.provenance.source import source_hash
 from sgdprobe.run.build import build_network, load_data, params_in_pixel_order
 from sgdprobe.run.checkpoint import Checkpoint, CheckpointWriter, restore
@@ -24,7 +25,6 @@ from sgdprobe.run.record import (
     diagnostic_tags,
     numbers,
     provenance,
-    weights_hash,
 )
 from sgdprobe.run.setup import TrainingSetup
 

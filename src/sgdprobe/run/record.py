@@ -1,6 +1,5 @@
 """Provenance and numbers of one run, so that it can be rerun and every number compared."""
 
-import hashlib
 import resource
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,18 +12,9 @@ from numpy.typing import NDArray
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
 from sgdprobe.nn import EpochMetrics, Examples, Network
-from sgdprobe.nn.functions import Array
 from sgdprobe.provenance.environment import Environment
+from sgdprobe.provenance.hashes import losses_hash
 from sgdprobe.run.build import factor_and_offset, random_streams, splits
-
-
-def weights_hash(params: Mapping[str, Array]) -> str:
-    """Return the SHA-256 of all weights, with their names, types and shapes."""
-    sha = hashlib.sha256()
-    for name, values in params.items():
-        sha.update(f"{name} {values.dtype} {values.shape}\n".encode())
-        sha.update(np.ascontiguousarray(values).data)
-    return sha.hexdigest()
 
 
 def provenance(settings: Settings, data: Dataset, environment: Environment) -> dict[str, Any]:
@@ -91,7 +81,7 @@ def _epoch(metrics: EpochMetrics) -> dict[str, Any]:
         "epoch": metrics.epoch,
         "updates": metrics.updates,
         **metrics.metrics,
-        "losses": hashlib.sha256(metrics.losses.tobytes()).hexdigest(),
+        "losses": losses_hash(metrics.losses),
         "weights": metrics.weights,
     }
 

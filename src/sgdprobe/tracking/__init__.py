@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sgdprobe.tracking.address import *
     from sgdprobe.tracking.artifacts import *
+    from sgdprobe.tracking.consistency import *
     from sgdprobe.tracking.creation import *
     from sgdprobe.tracking.find import *
     from sgdprobe.tracking.liveness import *
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 # Searched in this order; the first two do without MLflow.
 MODULES = (
     *("runs", "address", "store", "queries", "liveness", "creation", "recorder", "find"),
-    "artifacts",
+    *("artifacts", "consistency"),
 )
 
 # MLflow reads these when it is imported, which the modules do.

@@ -1,21 +1,29 @@
 """The files that a run recorded, and what is added to runs that have ended."""
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
 from mlflow.entities import RunTag
 from sqlalchemy import text
 
-from sgdprobe.errors import StoreError, UserError
+from sgdprobe.config.settings import Settings
+from sgdprobe.errors import UserError, one_line
 from sgdprobe.nn.functions import Array
 from sgdprobe.tracking.address import is_database, store_uri
-from sgdprobe.tracking.find import ALSO_IN
+from sgdprobe.tracking.consistency import (
+    array_contradictions,
+    identity_contradictions,
+    metric_contradictions,
+    numbers_of,
+    provenance_of,
+)
+from sgdprobe.tracking.find import ALSO_IN, with_series
 from sgdprobe.tracking.liveness import is_dead
 from sgdprobe.tracking.queries import reader
 from sgdprobe.tracking.runs import RecordedRun
@@ -33,72 +41,115 @@ __all__ = [
     "add_to_sweep",
     "log_report",
     "read_files",
-    "recorded_arrays",
+    "recorded_losses",
     "tag_verdict",
 ]
 
 REQUIRED_ARTIFACTS = ("settings.yaml", "provenance.json", "numbers.json")
-DIFF = "uncommitted.diff"
+WEIGHTS, LOSSES, DIFF = "weights.npz", "losses.npz", "uncommitted.diff"
 MAX_SWEEPS = 200  # in a tag, which has at most 5,000 characters
+
+T = TypeVar("T")
+
+
+class DamagedRecord(Exception):  # noqa: N818 (its text goes on after the run's name)
+    """A file that is missing or damaged; the message goes on after the run's name."""
 
 
 @dataclass(frozen=True)
 class RunFiles:
     """The files from which a run can be rerun and compared.
 
-    settings : as they were composed. diff : uncommitted changes, or an empty string.
+    run : with every metric epoch by epoch, and with all that its record says in two ways.
+    diff : uncommitted changes, or an empty string.
     """
 
     run: RecordedRun
-    settings: Mapping[str, Any]
+    settings: Settings
     provenance: Mapping[str, Any]
     numbers: Mapping[str, Any]
     diff: str
 
 
 def read_files(uri: str, run: RecordedRun) -> RunFiles:
-    """Read the files of a run that has ended. Raises UserError, in one line that names the run."""
+    """Read the files of a run that has ended, and hold its record against itself.
+
+    Raises UserError, in one line that names the run, for a record that is damaged or incomplete.
+    """
     if run.status == "RUNNING" and is_dead(uri, run.tags) is not True:
         raise UserError(f"{run.run_id} is still running")
     name = f"{run.run_id} ({run.name})"
     if "source_hash" not in run.tags:
         tool = run.tags.get("mlflow.source.name", "another tool")
         raise UserError(f"{name} was not recorded by sgdprobe but by {tool}")
+    (run,) = with_series(reader(uri), [run], run.metrics)
     try:
-        with _files(uri, run, (*REQUIRED_ARTIFACTS, DIFF)) as files:
-            texts = {file: path.read_text(encoding="utf-8") for file, path in files.items()}
-    except (StoreError, OSError) as error:
-        raise UserError(f"{name}: its artifacts can't be read: {error}") from error
-    missing = [file for file in REQUIRED_ARTIFACTS if file not in texts]
+        with _files(uri, run, (*REQUIRED_ARTIFACTS, WEIGHTS, LOSSES, DIFF)) as files:
+            _check_complete(files, REQUIRED_ARTIFACTS)
+            settings = _read(files["settings.yaml"], _settings)
+            provenance = _read(files["provenance.json"], provenance_of)
+            numbers = _read(files["numbers.json"], numbers_of)
+            trained, ended = bool(numbers["epochs"]), numbers["final_weights"] is not None
+            _check_complete(files, [LOSSES] * trained + [WEIGHTS] * ended)
+            losses = _read(files[LOSSES], _losses) if trained else np.empty(0)
+            weights = _read(files[WEIGHTS], _arrays) if ended else {}
+            diff = _read(files[DIFF], bytes.decode) if DIFF in files else ""
+    except (DamagedRecord, OSError) as error:
+        where = f"{error} in {run.artifact_uri}"
+        if isinstance(error, OSError):
+            where = f"has files that can't be read ({error})"
+        raise UserError(f"{name} {where}: it can't be rerun (status {run.status})") from error
+    contradictions = (
+        *metric_contradictions(run, numbers),
+        *array_contradictions(run, numbers, weights, losses),
+        *identity_contradictions(run, settings, provenance),
+    )
+    return RunFiles(
+        replace(run, contradictions=contradictions), settings, provenance, numbers, diff
+    )
+
+
+def _check_complete(files: Collection[str], needed: Sequence[str]) -> None:
+    missing = [file for file in needed if file not in files]
     if missing:
-        raise UserError(
-            f"{name} has no {', no '.join(missing)} in {run.artifact_uri}: "
-            f"it can't be rerun (status {run.status})"
-        )
+        raise DamagedRecord(f"has no {', no '.join(missing)}")
+
+
+def _read(file: Path, parse: Callable[[bytes], T]) -> T:
+    """Return the content of a file. Raises DamagedRecord, or OSError."""
+    content = file.read_bytes()
     try:
-        settings = yaml.safe_load(texts["settings.yaml"])
-        provenance, numbers = (json.loads(texts[file]) for file in REQUIRED_ARTIFACTS[1:])
-    except (ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{run.run_id}: what it recorded is damaged: {reason}") from error
-    return RunFiles(run, settings, provenance, numbers, texts.get(DIFF, ""))
+        return parse(content)
+    except Exception as error:  # YAML, JSON, zipfile and NumPy fail in many ways at damage
+        raise DamagedRecord(f"has a damaged {file.name} ({one_line(error)})") from error
 
 
-def recorded_arrays(
-    uri: str | None, runs: Iterable[RecordedRun], name: str
-) -> Iterator[Mapping[str, Array] | None]:
-    """Yield the arrays in this file of each run, or None where it recorded none.
+def _settings(content: bytes) -> Settings:
+    return Settings.from_dict(yaml.safe_load(content.decode()))
 
-    Raises StoreError.
+
+def _arrays(content: bytes) -> dict[str, Array]:
+    with np.load(BytesIO(content), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _losses(content: bytes) -> Array:
+    losses = _arrays(content)["loss"]
+    if losses.ndim != 1 or losses.dtype != float:
+        raise ValueError(f"loss has shape {losses.shape} and type {losses.dtype}")
+    return losses
+
+
+def recorded_losses(uri: str | None, run: RecordedRun) -> Array | None:
+    """Return the loss of each update, or None where a run recorded none.
+
+    Raises UserError for a damaged file, StoreError.
     """
-    for run in runs:
-        with _files(store_uri(uri), run, [name]) as files:
-            if name not in files:
-                yield None
-                continue
-            with np.load(files[name], allow_pickle=False) as content:
-                arrays = dict(content)
-        yield arrays
+    try:
+        with _files(store_uri(uri), run, [LOSSES]) as files:
+            return _read(files[LOSSES], _losses) if LOSSES in files else None
+    except DamagedRecord as error:
+        raise UserError(f"{run.run_id} ({run.name}) {error} in {run.artifact_uri}") from error
 
 
 @contextmanager

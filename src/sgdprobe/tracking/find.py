@@ -12,6 +12,7 @@ from statistics import median
 
 from sgdprobe.errors import MissingStore, SettingsError
 from sgdprobe.nn import EpochMetrics
+from sgdprobe.tracking.consistency import checked
 from sgdprobe.tracking.queries import OLDEST, RUN_ID, Condition, RunReader, connect, pattern, reader
 from sgdprobe.tracking.runs import RecordedRun
 from sgdprobe.tracking.store import Store, find_experiment
@@ -185,14 +186,14 @@ def recorded_epochs(runs: RunReader, run: RecordedRun) -> list[EpochMetrics]:
 def with_series(
     runs: RunReader, found: Sequence[RecordedRun], metrics: Collection[str]
 ) -> list[RecordedRun]:
-    """Return these runs with their values epoch by epoch.
+    """Return these runs with their values epoch by epoch, held against their numbers.json.
 
     metrics : names, or beginnings of names that end with a slash, such as "symptom/".
     """
     recorded = {name for run in found for name in run.metrics}
     wanted = {n for n in recorded if n in metrics or f"{n.partition('/')[0]}/" in metrics}
     series = runs.series(found, wanted)
-    return [replace(run, series=series.get(run.run_id, {})) for run in found]
+    return checked(runs.uri, [replace(r, series=series.get(r.run_id, {})) for r in found])
 
 
 def recorded_results(uri: str | None, keys: Collection[str]) -> dict[str, RecordedRun]:

@@ -65,6 +65,7 @@ class RecordedRun:
 
     status : MLflow's word. start_time, end_time : ms since 1970. metrics : the last value of each.
     series : values epoch by epoch, for the metrics that were asked for (`with_series`).
+    contradictions : what the record says in two ways, as far as it was checked (`checked`).
     url : the address that shows the run in MLflow.
     """
 
@@ -80,6 +81,7 @@ class RecordedRun:
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     series: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    contradictions: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def failure(self) -> Failure | None:
