@@ -13,6 +13,7 @@ from typing import IO, Self
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.status import Status
 from rich.table import Table
 
 from sgdprobe import tracking
@@ -30,6 +31,11 @@ MAX_SHOWN = 5  # records that contradict themselves
 def plain_console(file: IO[str] | None = None) -> Console:
     """Return a console that prints text as it is, without its markup and its line breaks."""
     return Console(file=file, highlight=False, markup=False, soft_wrap=True)
+
+
+def reading_store() -> Status:
+    """Show in a terminal, within a `with` block, that the command works: MLflow loads slowly."""
+    return plain_console().status("reading the store")
 
 
 def print_table(table: Table, console: Console) -> None:

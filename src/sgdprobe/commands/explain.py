@@ -10,7 +10,7 @@ from textwrap import fill
 
 from sgdprobe import reports, tracking
 from sgdprobe.commands.cli import Parser
-from sgdprobe.commands.console import print_contradictions
+from sgdprobe.commands.console import print_contradictions, reading_store
 from sgdprobe.config.formatting import duration, format_value
 from sgdprobe.config.recipe_pair import RecipePair, compose_pairs
 from sgdprobe.config.settings import Settings, unknown_setting
@@ -186,7 +186,8 @@ def study_spec(
 
 def _recorded(study: Study) -> "dict[str, tracking.RecordedRun]":
     """Return the results that the store holds already, by key."""
-    return tracking.recorded_results(study.factorial.base.tracking.uri, study.keys)
+    with reading_store():
+        return tracking.recorded_results(study.factorial.base.tracking.uri, study.keys)
 
 
 def _checked(

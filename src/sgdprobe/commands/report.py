@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sgdprobe import reports, tracking
 from sgdprobe.commands.cli import STORE_HELP, Parser
-from sgdprobe.commands.console import epoch_table, print_contradictions
+from sgdprobe.commands.console import epoch_table, print_contradictions, reading_store
 from sgdprobe.config.arguments import recipes as known_names
 from sgdprobe.config.compose import known_recipes
 from sgdprobe.config.settings import Settings
@@ -41,7 +41,8 @@ def main(words: Sequence[str]) -> int:
     folder = None if given.study is None else study_folder(given.study)
     word, uri = given.what, given.uri
     if word == NEWEST:
-        word = tracking.newest_sweep(tracking.connect(uri))
+        with reading_store():
+            word = tracking.newest_sweep(tracking.connect(uri))
         if word is None:
             raise SettingsError("the store holds no sweep yet; report.py last draws the last run")
     try:
@@ -103,7 +104,8 @@ def report_run(word: str, uri: str | None) -> list[Path]:
 
     Raises SettingsError if the word names no run.
     """
-    store_runs = tracking.connect(uri)
+    with reading_store():
+        store_runs = tracking.connect(uri)
     run = tracking.find_run(store_runs, word)
     epochs = tracking.recorded_epochs(store_runs, run)
     losses = tracking.recorded_losses(uri, run)

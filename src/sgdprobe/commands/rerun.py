@@ -16,6 +16,7 @@ from sgdprobe.commands.console import (
     SweepProgress,
     plain_console,
     print_table,
+    reading_store,
     where_to_look,
 )
 from sgdprobe.config.formatting import duration, percent
@@ -99,7 +100,8 @@ def parser() -> Parser:
 
 def rerun_run(word: str, options: RerunOptions) -> int:
     """Rerun the run that `word` names, and print the verdict. Returns the exit code."""
-    store_runs = tracking.connect(options.uri)
+    with reading_store():
+        store_runs = tracking.connect(options.uri)
     record = tracking.read_files(store_runs.uri, tracking.find_run(store_runs, word))
     run = record.run
     if options.at_commit:
@@ -126,7 +128,8 @@ def rerun_sweep(word: str, sample: int | None, n_jobs: int, options: RerunOption
     """Rerun a sweep's runs, or a random sample, and print a table. Returns the exit code."""
     for option, value, check in (("--sample", sample, SAMPLE), ("--n-jobs", n_jobs, N_JOBS)):
         check_value(option, value, check)
-    store_runs = tracking.connect(options.uri)
+    with reading_store():
+        store_runs = tracking.connect(options.uri)
     sweep = tracking.find_sweep(store_runs, word)
     chosen = tracking.ended_runs(store_runs, sweep, sample)
     if not chosen:
