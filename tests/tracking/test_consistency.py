@@ -295,6 +295,7 @@ def read_again(copy: Copy, run: "RecordedRun") -> "RunFiles | str":
     """The record, or the line that refuses it."""
     from sgdprobe import tracking
 
+    tracking.checked(copy.uri, [run])  # reports go on
     try:
         return tracking.read_files(copy.uri, run)
     except UserError as error:

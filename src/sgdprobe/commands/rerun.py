@@ -24,7 +24,7 @@ from sgdprobe.config.settings import Settings, SweepSettings, check_value
 from sgdprobe.config.validators import N_JOBS, nullable, number
 from sgdprobe.data import Dataset
 from sgdprobe.data.dataset import BUNDLED
-from sgdprobe.errors import UserError
+from sgdprobe.errors import StoreError, UserError
 from sgdprobe.paths import absolute_path
 from sgdprobe.provenance.command import command_provenance, provenance_tags
 from sgdprobe.provenance.compare import (
@@ -285,7 +285,10 @@ def _compare(record: "tracking.RunFiles", outcome: Outcome, store: "tracking.Sto
         interrupted=record.run.status not in ENDED,
         contradictions=record.run.contradictions,
     )
-    tracking.tag_verdict(store.uri, outcome.run_id, verdict.word)
+    try:
+        tracking.tag_verdict(store.uri, outcome.run_id, verdict.word)
+    except StoreError as error:
+        _print(f"the verdict is not recorded: {error}")
     return verdict
 
 
