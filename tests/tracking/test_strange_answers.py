@@ -38,7 +38,7 @@ QUESTIONS: dict[str, Callable[[str], object]] = {
     "open_experiment": lambda uri: tracking.open_experiment(uri, "notes"),
     "finished_runs": lambda uri: tracking.finished_runs(Store(uri, "notes", "1"), ["1"]),
     "recorded_results": lambda uri: tracking.recorded_results(uri, ["1"]),
-    "recorded_arrays": lambda uri: [*tracking.recorded_arrays(uri, [RUN], "losses.npz")],
+    "recorded_losses": lambda uri: tracking.recorded_losses(uri, RUN),
     "read_files": lambda uri: tracking.read_files(uri, RUN),
     "tag_verdict": lambda uri: tracking.tag_verdict(uri, RUN.run_id, "CLOSE"),
     "log_report": lambda uri: tracking.log_report(uri, RUN, Path(__file__), "study"),
