@@ -151,6 +151,7 @@ def test_a_place_that_cannot_be_written_is_known_before_a_run(
 def test_a_link_to_a_store_that_is_not_there_yet_stays_a_link(tmp_path: Path) -> None:
     target, link = tmp_path / "disk" / "runs.db", tmp_path / "x.db"
     link.symlink_to(target)
+    target.parent.mkdir()
     open_experiment(sqlite_uri(link), "notes")
     assert link.is_symlink()
     assert target.stat().st_size > 0

@@ -106,9 +106,10 @@ def _create_store(uri: str, file: Path) -> None:
     MLflow creates them in some sixty steps; a process killed among them would leave a store that
     MLflow itself can't open again. So it creates them in memory, and they are copied from there.
     """
+    if not file.is_symlink():  # the disk that a link leads to may not be mounted
+        file.parent.mkdir(parents=True, exist_ok=True)
     file = file.resolve()  # a link stays one
     draft = f"file:{uuid4().hex}?mode=memory&cache=shared"
-    file.parent.mkdir(parents=True, exist_ok=True)
     is_new = not file.exists()
     file.touch()  # unlike sqlite, the system says why it can't
     try:
