@@ -1,4 +1,4 @@
-"""What a person sees of runs: lines, estimates, tables that are never cut."""
+"""Printed lines, estimates and tables of runs; numbers are never cut."""
 
 import io
 import time

@@ -63,7 +63,7 @@ def read_all(file: Path) -> list[bytes]:
 
 
 def refusals(content: bytes, path: Path, read: Callable[[Path], object]) -> list[str]:
-    """What is said of each damaged copy that is refused."""
+    """Return the message for each damaged copy that is refused."""
     messages = []
     for seed in SEEDS:
         path.write_bytes(damaged(content, seed))

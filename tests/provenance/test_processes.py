@@ -1,4 +1,4 @@
-"""A dead process is told from a live one, whatever the clock and the host's name do."""
+"""Dead and live processes are distinguished, also if the clock or the host name changes."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Commands: what a person types, and what they read."""
+"""The commands: each prints for a person and returns an exit code."""
 
 import signal
 import sys

@@ -39,7 +39,7 @@ def reading_store() -> Status:
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table as wide as its cells: a narrow terminal breaks lines, but no number is cut."""
+    """Print a table at full width: a narrow terminal wraps its lines, and numbers stay whole."""
     wide = plain_console(console.file)
     wide.width = console.measure(table, options=console.options.update(width=10_000)).maximum
     wide.print(table)

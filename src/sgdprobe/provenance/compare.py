@@ -38,8 +38,8 @@ CAUSES = {
 CHANGES_RESULT = {"setting", "data", "data file", "source", "random streams", "what training saw"}
 # They have no part in drawing the initial weights.
 NOT_IN_INITIALIZATION = {"data", "data file", "what training saw", "BLAS threads", "BLAS kernel"}
-# They change no number by themselves: what computes numbers is in the source files. Another number
-# of threads only rounds, but is a fault of the program.
+# They do not change numbers by themselves: all code that computes numbers is in the source files.
+# Another number of threads only rounds, but is a fault of the program.
 IGNORED = {
     "commit",
     "uncommitted changes",

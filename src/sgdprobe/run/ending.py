@@ -1,4 +1,4 @@
-"""How a run ended: at guessing level, stuck, or still rising. A hint in words, not a verdict."""
+"""Classify the end of a run: at guessing level, stuck, or still rising. A hint, not a verdict."""
 
 from collections.abc import Sequence
 
