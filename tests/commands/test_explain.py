@@ -273,6 +273,47 @@ def test_every_link_of_a_tuned_page_leads_somewhere(study: Path) -> None:
     assert len(re.findall(r'<img alt="[^"]{60,}"', page)) == 9
 
 
+def test_seeds_are_added_until_the_shares_are_known(
+    explain: RunCommands, root: Path, store: str
+) -> None:
+    words = ["notes", "book", "--factors", "init.scale,training.learning_rate", *HERE]
+    words += ["--fix", "dtype=float32", "--seeds", "2", "--study", "added"]
+    first, again, never = explain(
+        [[*words, "--within", "9"], [*words, "--within", "9"], [*words, "--within", "100"]], store
+    )
+    assert first.returncode == 0, first.stderr
+    plans = re.findall(r"2\^2 cells × (\d+) seeds = \d+ runs, (\d+) recorded", first.stdout)
+    seeds, recorded = ([int(one) for one in each] for each in zip(*plans, strict=True))
+    assert seeds == [2, 3, 5, 8, 12, 18, 27, 41, 62, 93, 100][: len(seeds)]
+    assert len(seeds) > 1, "two seeds are not enough for ±9 points"
+    assert recorded[1:] == [4 * n for n in seeds[:-1]], "each look runs only what it adds"
+    assert "to run" not in again.stdout, "all runs are recorded: the same looks, no run"
+    readme = (root / "experiments/added/README.md").read_text()
+    assert f"reached at most ±9.00 points; {seeds[-1]} seeds were enough." in readme
+    assert f"(n = {seeds[-1]} seeds;" in readme
+    assert len(lines(root / "experiments/added")) == 4 * seeds[-1]
+    assert never.returncode == 2
+    assert "holds another report" in never.stderr, "another question needs another name"
+
+
+def test_many_differences_are_screened(explain: RunCommands, root: Path, store: str) -> None:
+    words = ["notes", "book", *MORE, "--seeds", "2", "--screen", "2", "--study", "screened"]
+    (answer,) = explain([[*words, "--fix", "dtype=float32", *HERE, *ONE_MORE]], store)
+    assert answer.returncode == 0, answer.stderr
+    said = " ".join(answer.stdout.split())
+    assert "16 cells of a screening × 2 seeds = 32 runs, 0 recorded" in said
+    kept = re.findall(r"screening keeps: (.*)", answer.stdout)[0].split(", ")
+    assert len(kept) == 2
+    # The two corners of the screening are cells of the exact study, too.
+    assert re.search(r"2\^3 cells × 2 seeds = 16 runs, [1-9]\d? recorded", said), said
+    readme = (root / "experiments/screened/README.md").read_text()
+    assert "First, 16 of the combinations were run" in readme
+    rows = lines(root / "experiments/screened")
+    assert len(rows) == 16
+    assert set(kept) <= set(rows[0])
+    assert len({row["the rest"] for row in rows}) == 2
+
+
 def test_a_broken_store_is_not_an_empty_one(explain: RunCommands, tmp_path: Path) -> None:
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"no database" * 100)
@@ -283,6 +324,8 @@ def test_a_broken_store_is_not_an_empty_one(explain: RunCommands, tmp_path: Path
 
 
 MORE = ["--with", "network.activation=sigmoid,relu", "--with", "training.batch_size=50,60"]
+
+ONE_MORE = ["--with", "training.sampling=with_replacement,permutation"]
 
 EXIT_USAGE: list[tuple[list[str], str]] = [
     (["notes", "notes"], "the two recipes do not differ"),
@@ -338,6 +381,24 @@ EXIT_USAGE: list[tuple[list[str], str]] = [
     (["notes", "book", "--study", "x" * 300], "--study must have at most 60 characters; got 300"),
     (["notes", "book", "--group", "init.scale,lr"], "--group lr: no such difference; choose from "),
     (["notes", "book", "--group", "init.scale"], "--group init.scale: give at least two diff"),
+    (["notes", "book", "--reach", "170"], "--reach must be a percentage from 0 to 100; got 170"),
+    (["notes", "book", "--within", "0"], "--within must be greater than 0; got 0"),
+    (
+        ["notes", "book", "--within", "1", "--seeds", "101"],
+        "--within adds seeds up to 100; got --seeds 101",
+    ),
+    (
+        ["notes", "book", "--screen", "5"],
+        "--screen must keep at least 1 of the 6 differences and leave at least 2",
+    ),
+    (
+        ["notes", "book", *MORE, "--screen", "6", "--factors", "init.scale"],
+        "--factors and --screen both choose the factors",
+    ),
+    (
+        ["notes", "book", *MORE, "--screen", "6", "--no-run"],
+        "160 of 160 runs are missing or failed, in 00000000, 00001111,",
+    ),
     (["notes", "book", "--no-run"], "640 of 640 runs are missing or failed, in 000000, 000001,"),
     (
         ["notes", "book", *MORE],

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import log
 from pathlib import Path
 
+import numpy as np
 import pytest
 from reports.made import ATTRIBUTES, HOSTILE_NAME, HOSTILE_TAG, Attributes, results, study
 
@@ -14,14 +15,16 @@ from sgdprobe.config.settings import Settings
 from sgdprobe.errors import UserError
 from sgdprobe.reports import StudySummary, check_study_folder, verdict, write_study_report
 from sgdprobe.reports.explanation import least_loss, never_predicted
-from sgdprobe.reports.format import code
+from sgdprobe.reports.format import code, interval
 from sgdprobe.study.claim import Claim
 from sgdprobe.study.diagnostics import FinalDiagnostics
-from sgdprobe.study.factors import merge
+from sgdprobe.study.factors import Factor, merge
+from sgdprobe.study.intervals import Estimate, stopping_level
 from sgdprobe.study.results import StudyResults
+from sgdprobe.study.screening import Screening, as_screen
 from sgdprobe.study.tuning import Tuned
 
-SECTIONS = ["Shares of the gap", "Interactions", "Orderings", "Diagnostics"]
+SECTIONS = ["Shares of the gap", "Interactions", "Orderings", "Getting stuck", "Diagnostics"]
 SECTIONS += ["Prediction of held-out cells", "Method"]
 TUNED = "Each cell at its best training.learning_rate"
 FIGURES = ["waterfall.svg", "interactions.svg", "orderings.svg", "waterfall_tuned.svg"]
@@ -35,7 +38,7 @@ def folder(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a tuned study of three factors."""
     folder = tmp_path_factory.mktemp("study")
     own, tuned = study(digits, tuned=True)
-    page, *_ = write_study_report(own, folder, tuned)
+    page, *_ = write_study_report(StudySummary(own, tuned), folder)
     assert page == folder / "index.html"
     return folder
 
@@ -51,7 +54,7 @@ def page(folder: Path) -> str:
 
 
 def test_both_forms_have_every_section(readme: str, page: str) -> None:
-    body = [*SECTIONS[:3], TUNED, *SECTIONS[3:]]
+    body = [*SECTIONS[:4], TUNED, *SECTIONS[4:]]
     assert re.findall(r"^## (.*)$", readme, re.MULTILINE) == [*body, "cells.csv", "tuned.csv"]
     shown = [re.sub("<[^>]*>", "", text) for text in re.findall("<h2>(.*?)</h2>", page)]
     assert shown == [*body, "Runs", "Tuned runs"]
@@ -132,7 +135,7 @@ def test_the_tables_hold_every_run(folder: Path) -> None:
 
 def test_the_same_study_gives_the_same_bytes(folder: Path, digits: Path, tmp_path: Path) -> None:
     own, tuned = study(digits, tuned=True)
-    for file in write_study_report(own, tmp_path, tuned):
+    for file in write_study_report(StudySummary(own, tuned), tmp_path):
         assert file.read_bytes() == (folder / file.name).read_bytes(), file.name
 
 
@@ -142,7 +145,7 @@ def test_a_study_of_few_factors_has_every_section(
     digits: Path, tmp_path: Path, factors: int
 ) -> None:
     own, _ = study(digits, factors)
-    write_study_report(own, tmp_path)
+    write_study_report(StudySummary(own), tmp_path)
     readme = (tmp_path / "README.md").read_text()
     assert re.findall(r"^## (.*)$", readme, re.MULTILINE) == [*SECTIONS, "cells.csv"]
     assert ("interactions.svg" in readme) == (factors > 1)
@@ -157,7 +160,7 @@ def test_a_study_of_few_factors_has_every_section(
 def test_names_from_outside_are_text(digits: Path, tmp_path: Path) -> None:
     own, _ = study(digits)
     spec = replace(own.spec, baseline=HOSTILE_TAG, target=HOSTILE_NAME, name="<b>a|b</b>")
-    write_study_report(replace(own, spec=spec), tmp_path)
+    write_study_report(StudySummary(replace(own, spec=spec)), tmp_path)
     page = (tmp_path / "index.html").read_text()
     links = re.findall(r'href="([^"]*)"', page)
     assert all(link.startswith(("#", "http://127.0.0.1:5000/")) for link in links)
@@ -202,7 +205,7 @@ def test_a_symptom_is_shown_after_the_first_epoch_and_after_the_last(digits: Pat
 def test_the_verdict_fits_a_terminal(digits: Path) -> None:
     own, tuned = study(digits, tuned=True)
     claimed = replace(own, spec=replace(own.spec, claim=Claim(0.1234, 0)))
-    lines = verdict(claimed, tuned)
+    lines = verdict(StudySummary(claimed, tuned))
     assert max(map(len, lines)) <= 80
     assert lines[0] == "notes does not reproduce its claim of 12.34 %"
     assert lines[1].startswith("notes 16.")
@@ -249,11 +252,11 @@ def test_terminal_and_page_agree_on_a_gap_that_is_not_clear(
     terminal_says: str,
 ) -> None:  # fmt: skip
     own = at(study(digits, 1)[0], values)
-    write_study_report(own, tmp_path)
+    write_study_report(StudySummary(own), tmp_path)
     readme = (tmp_path / "README.md").read_text()
     assert page_says in readme
-    assert verdict(own)[-1] == terminal_says
-    assert "enough to come" not in " ".join(verdict(own))
+    assert verdict(StudySummary(own))[-1] == terminal_says
+    assert "enough to come" not in " ".join(verdict(StudySummary(own)))
     assert "within 1 point" not in readme
     if "All" in page_says:
         assert "**+50.00 [all seeds equal] points**" in readme
@@ -267,7 +270,7 @@ def test_a_share_that_rests_on_one_seed_is_marked(digits: Path, tmp_path: Path) 
     six = {(c, s): base.runs[c, s % 3] for c in design.cells() for s in range(6)}
     low = [0.50, 0.51, 0.49, 0.50, 0.51, 0.20]  # the gap of seed 5 is 0.70, of the others 0.40
     own = at(replace(base, factorial=design, runs=six), {(0,): low, (1,): [0.9] * 6})
-    write_study_report(own, tmp_path)
+    write_study_report(StudySummary(own), tmp_path)
     readme = (tmp_path / "README.md").read_text()
     assert "**+44.83 [+31.87, +57.80]†**" in readme
     assert (
@@ -275,18 +278,80 @@ def test_a_share_that_rests_on_one_seed_is_marked(digits: Path, tmp_path: Path) 
         "+39.80 [+38.76, +40.84] instead of +44.83 [+31.87, +57.80]†."
     ).replace("init.scale", own.factorial.names[0]) in readme
     assert "† rests on one seed: one of the seeds differs" in readme
-    assert "rests on seed 5: without it +39.80 [+38.76, +40.84]" in "\n".join(verdict(own))
+    assert "rests on seed 5: without it +39.80 [+38.76, +40.84]" in "\n".join(
+        verdict(StudySummary(own))
+    )
+    name = own.factorial.names[0]
+    assert "* [no change](cells.csv): seed 5 ends at 20.00 %, the others at 50.20 % [" in readme
+    # Drawn again, a third of the studies have no seed 5: (5/6)^6 = 0.335; those miss 44.83.
+    (holds,) = re.findall(rf"^\| `{name}` .* (\d+) % \|$", readme, re.MULTILINE)
+    assert 50 < int(holds) < 70
+
+
+@pytest.mark.usefixtures("undrawn_figures")
+def test_runs_that_get_stuck_are_an_outcome_of_their_own(digits: Path, tmp_path: Path) -> None:
+    own = at(study(digits, 1)[0], {(0,): [0.1, 0.5, 0.6], (1,): [0.9, 0.91, 0.92]})
+    write_study_report(StudySummary(own), tmp_path)
+    readme = (tmp_path / "README.md").read_text()
+    section = readme.partition("## Getting stuck")[2].partition("\n## ")[0]
+    # Halfway from guessing, 10 %, to 91 %, the mean of the target.
+    assert "ends below **50.50 %**, halfway from guessing, 10.00 %" in section
+    assert "| [no change](cells.csv) | 1 of 3 | 1 to 91 % | – | 40.00 % [" in section
+    name = own.factorial.names[0]
+    assert f"| `{name}` | +51.00 [" in section
+    assert "| +66.67 [−76.76, +100.00]† |" in section, "two of three seeds are saved"
+    asked = replace(own, spec=replace(own.spec, reach=0.05))
+    write_study_report(StudySummary(asked), tmp_path / "asked")
+    readme = (tmp_path / "asked" / "README.md").read_text()
+    assert "ends below **5.00 %**, the accuracy given by `--reach`." in readme
+    # Of 3 seeds none is stuck: 0.025^(1/3) = 0.29, so at most 71 % of all.
+    assert "in each cell fewer than 71 % of all seeds do" in readme
+
+
+@pytest.mark.usefixtures("undrawn_figures")
+def test_seeds_that_were_added_are_said(digits: Path, tmp_path: Path) -> None:
+    own, _ = study(digits)
+    spec = replace(own.spec, within=0.02, looks=(3, 5, 8))
+    summary = StudySummary(replace(own, spec=spec))
+    write_study_report(summary, tmp_path)
+    readme = (tmp_path / "README.md").read_text()
+    level = f"{100 * stopping_level((3, 5, 8)):.1f} %"
+    assert "reached at most ±2.00 points; 3 seeds did not reach it" in readme
+    assert "Looked at are 3, 5 and 8 seeds." in readme
+    assert f"each of this page is one of {level}." in readme
+    wider = summary.own.gap.high - summary.own.gap.mean
+    own_width = StudySummary(own).own.gap.high - StudySummary(own).own.gap.mean
+    assert wider > 1.1 * own_width
+    assert not summary.within_reached
+
+
+@pytest.mark.usefixtures("undrawn_figures")
+def test_a_screening_says_what_it_kept_and_what_it_cannot_see(digits: Path, tmp_path: Path) -> None:
+    own, _ = study(digits)
+    factors = tuple(Factor(f"f{i}", (f"k{i}",), ((0,), (1,))) for i in range(9))
+    design = as_screen(replace(own.factorial, factors=factors), 6)
+    y = np.array([[0.01 * sum(cell[i] * i for i in range(9))] * 3 for cell in design.cells()])
+    y += np.random.default_rng(0).normal(0, 0.001, y.shape)
+    write_study_report(StudySummary(own, screening=Screening(design, y, 6)), tmp_path)
+    readme = (tmp_path / "README.md").read_text()
+    section = readme.partition("## Screening")[2].partition("\n## ")[0]
+    assert "The recipes differ in 9 settings" in section
+    assert "First, 32 of the combinations were run" in section
+    assert re.search(r"\| `f8` \| \+7\.97 \[.*\] \| `0` → `1` \| one by one \|", section)
+    assert re.search(r"\| `f2` \| \+[12]\.\d\d \[.*\] \| `0` → `1` \| in the rest \|", section)
+    assert "two differences that matter only together can have small effects here" in section
 
 
 @pytest.mark.usefixtures("undrawn_figures")
 def test_accuracies_stay_inside_0_and_100(digits: Path, tmp_path: Path) -> None:
-    own, _ = study(digits)  # k = 3: the target is predicted, at 1.31
+    own, _ = study(digits)  # k = 3: the target is predicted, with an interval up to 1.2
     values = {cell: [0.30 + 0.33 * sum(cell) + 0.1 * s for s in (-1, 0, 1)]
               for cell in own.factorial.cells()}  # fmt: skip
     values[1, 1, 1] = [0.93, 0.95, 0.97]
-    write_study_report(at(own, values), tmp_path)
+    write_study_report(StudySummary(at(own, values)), tmp_path)
     readme = (tmp_path / "README.md").read_text()
-    assert re.search(r"\| 100\.00 % \[beyond\]\S* \| 95\.00 % \| outside \|", readme)
+    assert re.search(r"\| 100\.00 % \[\d\d\.\d\d, 100\.00\] \| 95\.00 % \| inside \|", readme)
+    assert interval(Estimate(1.31, 1.2, 1.4)) == "100.00 % [beyond]"
     for number in re.findall(r"([\d.−]+) % \[([\d.−]+), ([\d.−]+)\]", readme):
         assert all(0 <= float(one) <= 100 for one in number)
 
@@ -303,7 +368,7 @@ def test_a_group_is_one_factor_everywhere(digits: Path, tmp_path: Path) -> None:
     ]
     spec = replace(own.spec, groups=(names,), tuned="training.learning_rate")
     own, *tried = (results(spec, factorial) for factorial in factorials)
-    write_study_report(own, tmp_path, Tuned("training.learning_rate", tuple(tried)))
+    write_study_report(StudySummary(own, Tuned("training.learning_rate", tuple(tried))), tmp_path)
     group = "network.softmax_over+init.scale"
     readme = (tmp_path / "README.md").read_text()
     assert f"| `{group}` | **" in readme
@@ -312,7 +377,7 @@ def test_a_group_is_one_factor_everywhere(digits: Path, tmp_path: Path) -> None:
     for file in ("cells.csv", "tuned.csv"):
         with (tmp_path / file).open() as lines:
             assert {row[group] for row in csv.DictReader(lines)} == {"batch 1", "sample 0.01"}
-    assert group in "\n".join(verdict(own))
+    assert group in "\n".join(verdict(StudySummary(own)))
 
 
 def test_another_question_is_replaced_by_force_only(digits: Path, tmp_path: Path) -> None:

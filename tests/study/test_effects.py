@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from sgdprobe.study import effects
-from sgdprobe.study.effects import Array, Estimate, estimate
-from sgdprobe.study.factors import all_cells
+from sgdprobe.study.intervals import Array, half_width
 
 # Two factors a and b, two seeds. In seed 0, a has an effect of 10 alone and of 4 after b; b has one
 # of 20 alone and of 14 after a: the effects overlap, the interaction is -6. In seed 1 every effect
@@ -40,22 +39,6 @@ def test_contribution_range_by_hand() -> None:
     assert (most.before, most.effect.mean) == ((0, 0), 11)
 
 
-def test_interval_by_hand() -> None:
-    # Mean 2, standard deviation 1, n = 3: the 97.5 % quantile of t with 2 degrees is 4.3027.
-    found = estimate(np.array([1.0, 2.0, 3.0]))
-    assert found.mean == 2
-    assert found.high - 2 == pytest.approx(4.30265 / np.sqrt(3), rel=1e-5)
-    assert 2 - found.low == pytest.approx(found.high - 2)
-
-
-def test_bootstrap_by_hand() -> None:
-    # Two seeds drawn twice: the mean is 0, 1/2 and 1 in 1, 2 and 1 of 4 draws; so both tails of
-    # 2.5 % are the seeds themselves. The second statistic is 10 less, draw by draw.
-    first, second = effects.bootstrap(np.array([[0.0, 1.0], [-10.0, -9.0]]))
-    assert first == Estimate(0.5, 0.0, 1.0)
-    assert second == Estimate(-9.5, -10.0, -9.0)
-
-
 @pytest.mark.parametrize(
     ("within", "expected"),
     [
@@ -82,29 +65,6 @@ def test_best_set_of_each_size_by_hand() -> None:
     found = effects.best_sets(BY_HAND)
     assert {cell: left.mean for cell, left in found.items()} == {(0, 1): 5}
     assert list(effects.best_sets(-BY_HAND)) == [(0, 1)]
-
-
-def test_equal_seeds_have_no_interval() -> None:
-    found = estimate(np.array([0.75, 0.75, 0.75 + 1e-15]))
-    assert (found.is_tied, found.low, found.high) == (True, -np.inf, np.inf)
-    assert not found.excludes_zero
-    assert effects.bootstrap(np.array([[0.5, 0.5]])) == [Estimate(0.5, -np.inf, np.inf)]
-
-
-def test_a_mean_that_rests_on_one_seed_by_hand() -> None:
-    # Without the last: mean 2, deviation 1, so the last is 58 / sqrt(4 / 3) = 50.2 deviations away.
-    # Of 4 normal seeds one is 22.3 away in 1 of 50 cases: t of 2 degrees at 1 - 0.02 / 8.
-    found = estimate(np.array([1.0, 2.0, 3.0, 60.0]))
-    assert found.one_seed == (3, estimate(np.array([1.0, 2.0, 3.0])))
-    assert estimate(np.array([1.0, 2.0, 3.0, 18.0])).one_seed is None
-    assert estimate(np.array([1.0, 1.0, 2.0])).one_seed == (2, Estimate(1.0, -np.inf, np.inf))
-    assert estimate(np.array([1.0, 2.0])).one_seed is None
-
-
-def test_one_of_fifty_means_of_normal_seeds_is_marked() -> None:
-    values = np.random.default_rng(0).normal(size=(2000, 6))
-    marked = np.mean([estimate(seeds).one_seed is not None for seeds in values])
-    assert marked == pytest.approx(effects.MARKED_BY_CHANCE, abs=0.01)
 
 
 @pytest.mark.parametrize("k", range(1, 8))
@@ -166,7 +126,7 @@ def simulated(kind: str) -> Array:
 def coverage(values: Array, truth: float) -> float:
     """Share of the studies whose interval contains the truth; values : (studies · seeds,)."""
     studies = values.reshape(STUDIES, SEEDS)
-    return float(np.mean(np.abs(studies.mean(axis=1) - truth) <= effects.half_width(studies)))
+    return float(np.mean(np.abs(studies.mean(axis=1) - truth) <= half_width(studies)))
 
 
 @pytest.mark.parametrize("kind", SHARES)
@@ -182,53 +142,6 @@ def test_intervals_contain_the_true_interactions_in_95_of_100_studies() -> None:
         assert coverage(found[pair], truth) == pytest.approx(0.95, abs=0.03)
 
 
-def test_the_bootstrap_contains_the_truth_less_often() -> None:
-    """The reason for Student's t: the percentile bootstrap of ten seeds is too narrow."""
-    values = effects.shapley(simulated("dead"))[2].reshape(STUDIES, SEEDS)
-    picks = np.random.default_rng(1).integers(0, SEEDS, (1000, SEEDS))
-    means = values[:, picks].mean(axis=2)
-    low, high = np.quantile(means, [0.025, 0.975], axis=1)
-    assert np.mean((low <= 0) & (high >= 0)) < 0.92
-
-
-@pytest.mark.parametrize(("k", "unseen"), [(1, 0), (2, 0), (3, 1), (4, 4), (5, 10), (6, 20)])
-def test_number_of_held_out_cells(k: int, unseen: int) -> None:
-    y = np.random.default_rng(0).normal(size=(2,) * k + (4,))
-    found = effects.predictions(y)
-    assert len(found) == unseen
-    assert all(sum(each.cell) > 2 for each in found)
-
-
-def test_main_effects_and_pairs_predict_the_rest() -> None:
-    rng = np.random.default_rng(2)
-    y = np.zeros((2,) * 5 + (10,))
-    for cell in all_cells(5):
-        y[cell] = 0.5 + 0.05 * sum(cell) - 0.04 * cell[0] * cell[3] + 0.03 * cell[1] * cell[4]
-    noisy = y + rng.normal(0, 0.01, y.shape)
-    found = effects.predictions(noisy)
-    assert effects.model_is_adequate(found)
-    for each in effects.predictions(y + rng.normal(0, 0.02, 10)):
-        assert each.predicted.mean == pytest.approx(each.measured, abs=1e-9)
-
-
-def test_an_interaction_of_three_factors_is_not_predicted() -> None:
-    y = surface("interacting")[..., np.newaxis] + np.random.default_rng(3).normal(0, 0.01, 10)
-    y = y + np.random.default_rng(4).normal(0, 0.003, y.shape)
-    (found,) = effects.predictions(y)
-    assert found.cell == (1, 1, 1)
-    assert found.predicted.mean == pytest.approx(found.measured - 0.2, abs=0.02)
-    assert not found.inside
-    assert not effects.model_is_adequate([found])
-
-
 def test_logit_keeps_away_from_0_and_1() -> None:
     found = effects.logit(np.array([0.0, 0.5, 0.9, 1.0]), 0.5 / 100)
     np.testing.assert_allclose(found, [-np.log(199), 0, np.log(9), np.log(199)])
-
-
-def test_estimates_that_overlap() -> None:
-    one = Estimate(1.0, 0.5, 1.5)
-    assert one.excludes_zero
-    assert one.overlaps(Estimate(2.0, 1.5, 2.5))
-    assert not one.overlaps(Estimate(2.0, 1.6, 2.4))
-    assert not Estimate(0.1, -0.1, 0.3).excludes_zero

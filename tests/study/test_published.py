@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from sgdprobe.study import effects
-from sgdprobe.study.effects import SUFFICIENT_WITHIN, Array, Estimate, estimate
+from sgdprobe.study.effects import SUFFICIENT_WITHIN
 from sgdprobe.study.factors import cell_id
+from sgdprobe.study.intervals import Array, Estimate, estimate
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 ESTIMATE = re.compile(r"([+−]?\d+\.\d\d) \[([+−]?\d+\.\d\d), ([+−]?\d+\.\d\d)\]")

@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 
@@ -18,9 +19,11 @@ from sgdprobe.errors import EXIT_FAILED, StoreError, UserError, one_line
 from sgdprobe.paths import study_folder
 from sgdprobe.study.claim import claim_of
 from sgdprobe.study.design import Factorial, Run, Study
-from sgdprobe.study.effects import FEW_SEEDS, reach
 from sgdprobe.study.factors import Factor, cell_id
+from sgdprobe.study.intervals import FEW_SEEDS, reach
+from sgdprobe.study.looks import MOST_SEEDS, planned
 from sgdprobe.study.results import StudyResults, load_results, load_series
+from sgdprobe.study.screening import Screening, as_screen, exact
 from sgdprobe.study.spec import StudySpec
 from sgdprobe.study.tuning import Tuned
 
@@ -40,10 +43,36 @@ def main(arguments: Sequence[str]) -> int:
     check_options(given)
     names = (given.baseline, given.target)
     as_written, recipes, *tuned = compose_pairs([RecipePair(*names), *recipe_pairs(given)])
-    own = Factorial.between(*recipes, given.factors, given.seeds, given.group)
-    ends = own.name_corners(dict(zip(names, as_written, strict=True)))
-    study = Study.of(study_spec(given, arguments, ends), own, tuned)
-    reports.check_study_folder(study_folder(study.spec.name), study.spec, given.force)
+    factorial = Factorial.between(*recipes, given.factors, given.seeds, given.group)
+    ends = factorial.name_corners(dict(zip(names, as_written, strict=True)))
+    spec = study_spec(given, arguments, ends)
+    Study.of(spec, factorial, tuned)  # refuses what cannot be tuned
+    reports.check_study_folder(study_folder(spec.name), spec, given.force)
+    screening = None
+    if given.screen:
+        screening = _screened(Study.of(spec, as_screen(factorial, given.screen)), given)
+        factorial = exact(screening)
+    for seeds in spec.looks or (spec.seeds,):
+        asked = replace(spec, seeds=seeds)
+        study = Study.of(asked, replace(factorial, seeds=seeds), tuned)
+        results, *at_values = _results(study, given)
+        at_best = Tuned(spec.tuned, tuple(at_values)) if tuned else None
+        summary = reports.StudySummary(results, at_best, screening)
+        if summary.within_reached:
+            break
+    return _report(replace(summary, results=load_series(results)))
+
+
+def _screened(study: Study, given: argparse.Namespace) -> Screening:
+    """Run the design that finds the differences that matter."""
+    (results,) = _results(study, given)
+    screening = Screening.of(results, given.screen)
+    print("screening keeps:", ", ".join(screening.kept))
+    return screening
+
+
+def _results(study: Study, given: argparse.Namespace) -> list[StudyResults]:
+    """Run what the store lacks of a study, and return the results of each factorial."""
     recorded = _recorded(study)
     missing = study.missing(recorded)
     print_plan(study, missing, given)
@@ -54,9 +83,7 @@ def main(arguments: Sequence[str]) -> int:
         recorded = _recorded(study)
     check_complete(study, study.missing(recorded))
     recorded = _checked(study, recorded)
-    results, *at_values = (load_results(study.spec, one, recorded) for one in study.factorials)
-    at_best = Tuned(study.spec.tuned, tuple(at_values)) if tuned else None
-    return _report(load_series(results), at_best)
+    return [load_results(study.spec, one, recorded) for one in study.factorials]
 
 
 def parser() -> Parser:
@@ -98,6 +125,19 @@ def parser() -> Parser:
         help="each cell also at its best of these values, chosen on images held out",
     )
     add("--seeds", metavar="N", type=int, default=10, help="runs of each cell; default: 10")
+    add(
+        "--within",
+        metavar="POINTS",
+        type=float,
+        help="add seeds, up to 100, until the interval of every share is within so many points",
+    )
+    add(
+        "--screen",
+        metavar="KEEP",
+        type=int,
+        help="many differences: find as many that matter most, and make the rest one factor",
+    )
+    add("--reach", metavar="PERCENT", type=float, help="accuracy below which a run is stuck")
     add("--claim", metavar="PERCENT", type=float, help="accuracy that the baseline should reach")
     add("--tolerance", metavar="POINTS", type=float, help="accepted distance of the mean from it")
     add("--force", action="store_true", help="run more than 7 factors make; replace another report")
@@ -115,16 +155,27 @@ def check_options(given: argparse.Namespace) -> None:
         raise UserError(
             f"--seeds must be at least 2, since one run has no interval; got {given.seeds}"
         )
-    for name in ("claim", "tolerance"):
-        value = getattr(given, name)
-        if value is not None and not 0 <= value <= 100:
-            raise UserError(f"--{name} must be a percentage from 0 to 100; got {value:g}")
+    _check_percentages(given)
     for word in given.tune:
         _check_tune(word)
     if len(given.tune) > 1:
         raise UserError(f"--tune {given.tune[1]}: only one setting can be tuned at a time")
     if given.study:
         study_folder(given.study)
+    for name, value in (("factors", given.factors), ("group", given.group), ("tune", given.tune)):
+        if given.screen and value:
+            raise UserError(f"--{name} and --screen both choose the factors: give one of them")
+
+
+def _check_percentages(given: argparse.Namespace) -> None:
+    for name in ("claim", "tolerance", "reach", "within"):
+        value = getattr(given, name)
+        if value is not None and not 0 <= value <= 100:
+            raise UserError(f"--{name} must be a percentage from 0 to 100; got {value:g}")
+    if given.within == 0:
+        raise UserError("--within must be greater than 0; got 0")
+    if given.within and given.seeds > MOST_SEEDS:
+        raise UserError(f"--within adds seeds up to {MOST_SEEDS}; got --seeds {given.seeds}")
 
 
 def _check_tune(word: str) -> None:
@@ -167,8 +218,9 @@ def study_spec(
     given: argparse.Namespace, arguments: Sequence[str], ends: tuple[str, str]
 ) -> StudySpec:
     """Return the question that the options ask; ends : names of baseline and target."""
-    claim, tolerance = (
-        None if percent is None else percent / 100 for percent in (given.claim, given.tolerance)
+    claim, tolerance, reach, within = (
+        None if percent is None else percent / 100
+        for percent in (given.claim, given.tolerance, given.reach, given.within)
     )
     question = [word for word in arguments if word not in ("--force", "--no-run")]
     return StudySpec(
@@ -180,6 +232,9 @@ def study_spec(
         groups=tuple(given.group),
         tuned=given.tune[0].partition("=")[0] if given.tune else "",
         claim=claim_of(ends[0], claim, tolerance),
+        reach=reach,
+        within=within,
+        looks=() if within is None else planned(given.seeds),
         command=shlex.join(["python", "src/explain.py", *question]),
     )
 
@@ -210,10 +265,11 @@ def print_plan(
 
         time = duration(seconds_of_study(study.factorial, len(missing)))
         k, many = len(study.factorial.factors), 2**MANY_FACTORS * study.spec.seeds
-        if (k > MANY_FACTORS or len(missing) > many) and not given.force:
+        if len(missing) > many and not given.force:
             raise UserError(
                 f"{k} factors: {size_of(study)}, {len(missing)} of them to run, about {time}; "
-                "--factors or --fix reduces the factors, --force runs all"
+                "--screen 6 finds those that matter, --factors or --fix reduces them, --force "
+                "runs all"
             )
         words += f", {len(missing)} to run: about {time}"
     print(_listed(study.factorial.factors))
@@ -231,13 +287,18 @@ def print_plan(
 def size_of(study: Study) -> str:
     """Format the size of a study: 2^4 cells × 10 seeds = 160 runs."""
     seeds = study.spec.seeds
-    words = f"2^{len(study.factorial.factors)} cells × {seeds} seeds"
+    words = f"{cells_of(study.factorial)} × {seeds} seeds"
     if study.tuned:
-        cells = f"2^{len(study.tuned[0].factors)} cells"
         values = f"{len(study.tuned)} values of {study.spec.tuned}"
-        words = f"{words} + {cells} × {values} × {seeds} seeds"
+        words = f"{words} + {cells_of(study.tuned[0])} × {values} × {seeds} seeds"
     shared = sum(len(factorial.keys) for factorial in study.factorials) - len(study.keys)
     return f"{words}{f', {shared} of them shared,' if shared else ''} = {len(study.keys)} runs"
+
+
+def cells_of(factorial: Factorial) -> str:
+    """Format the number of cells: 2^4 cells, or 32 cells of a screening."""
+    cells, k = len(factorial.cells()), len(factorial.factors)
+    return f"2^{k} cells" if cells == 2**k else f"{cells} cells of a screening"
 
 
 def _listed(factors: Sequence[Factor]) -> str:
@@ -269,15 +330,16 @@ def _cell(study: Study, factorial: Factorial, run: Run) -> str:
     return f"{cell_id(run[0])} at {key}={format_value(factorial.base.flat()[key])}"
 
 
-def _report(measured: StudyResults, tuned: Tuned | None) -> int:
+def _report(summary: "reports.StudySummary") -> int:
     """Write the report, print the answer, keep the page in the store. Returns the exit code."""
+    measured = summary.results
     folder = study_folder(measured.spec.name)
     try:
-        page, *others = reports.write_study_report(measured, folder, tuned)
+        page, *others = reports.write_study_report(summary, folder)
     except OSError as error:
         sys.stderr.write(f"no report in {folder}, but all runs are recorded: {one_line(error)}\n")
         return EXIT_FAILED
-    print(*reports.verdict(measured, tuned), page, *others, sep="\n")
+    print(*reports.verdict(summary), page, *others, sep="\n")
     return _keep(measured, page)
 
 

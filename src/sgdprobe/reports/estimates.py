@@ -8,23 +8,22 @@ from itertools import combinations
 import numpy as np
 
 from sgdprobe.study import effects
-from sgdprobe.study.effects import (
-    SUFFICIENT_WITHIN,
-    Array,
-    Estimate,
-    MarginalContribution,
-    Prediction,
-    estimate,
-)
-from sgdprobe.study.factors import Cell, Factor
+from sgdprobe.study.effects import SUFFICIENT_WITHIN, MarginalContribution
+from sgdprobe.study.factors import Cell, Factor, all_cells
+from sgdprobe.study.intervals import LEVEL, Array, Estimate, at_once, estimate, redrawn
+from sgdprobe.study.prediction import Prediction, predictions
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """Estimates of a full factorial, by the names of its factors. y : (2, …, 2, n)."""
+    """Estimates of a full factorial, by the names of its factors. y : (2, …, 2, n).
+
+    level : of all intervals; above 95 % if seeds were added until the intervals were small.
+    """
 
     factors: tuple[Factor, ...]
     y: Array
+    level: float = LEVEL
 
     @property
     def names(self) -> list[str]:
@@ -33,7 +32,11 @@ class Estimates:
 
     def at(self, cell: Cell) -> Estimate:
         """A cell's value."""
-        return estimate(self.y[cell])
+        return self.estimate(self.y[cell])
+
+    def estimate(self, values: Array) -> Estimate:
+        """The mean of n paired values."""
+        return estimate(values, self.level)
 
     def changes(self, cell: Cell) -> list[str]:
         """The factors that are as in the target."""
@@ -42,7 +45,7 @@ class Estimates:
     @cached_property
     def gap(self) -> Estimate:
         """The target minus the baseline."""
-        return estimate(effects.gap(self.y))
+        return self.estimate(effects.gap(self.y))
 
     @cached_property
     def share_values(self) -> dict[str, Array]:
@@ -67,7 +70,7 @@ class Estimates:
         return {kind: self._by_name(effect) for kind, effect in kinds.items()}
 
     def _by_name(self, effect: Callable[[Array], Array]) -> dict[str, Estimate]:
-        return dict(zip(self.names, map(estimate, effect(self.y)), strict=True))
+        return dict(zip(self.names, map(self.estimate, effect(self.y)), strict=True))
 
     @cached_property
     def interactions(self) -> dict[tuple[str, str], Estimate]:
@@ -75,41 +78,72 @@ class Estimates:
         if len(self.factors) < 2:
             return {}
         found = [
-            ((self.names[i], self.names[j]), estimate(values))
+            ((self.names[i], self.names[j]), self.estimate(values))
             for (i, j), values in effects.interactions(self.y).items()
         ]
         return dict(sorted(found, key=lambda item: -abs(item[1].mean)))
 
     def contribution_range(self, name: str) -> tuple[MarginalContribution, MarginalContribution]:
         """A factor's minimum and maximum contribution over all orderings."""
-        return effects.contribution_range(self.y, self.names.index(name))
+        return effects.contribution_range(self.y, self.names.index(name), self.level)
 
     @cached_property
     def best_sets(self) -> Mapping[Cell, Estimate]:
         """Of each size the set of changes nearest to the target, and the remaining gap."""
-        return effects.best_sets(self.y)
+        return effects.best_sets(self.y, self.level)
 
     @cached_property
     def minimal_sets(self) -> Mapping[Cell, Estimate]:
         """The smallest sets of changes that come close to the target, and the remaining gap."""
-        return effects.minimal_sufficient_sets(self.y, SUFFICIENT_WITHIN)
+        return effects.minimal_sufficient_sets(self.y, SUFFICIENT_WITHIN, self.level)
 
     @cached_property
     def overlapping(self) -> list[tuple[str, str, Estimate]]:
         """Pairs whose shares' intervals overlap, with the paired difference of the shares."""
         return [
-            (a, b, estimate(self.share_values[a] - self.share_values[b]))
+            (a, b, self.estimate(self.share_values[a] - self.share_values[b]))
             for a, b in combinations(self.shares, 2)
             if self.shares[a].overlaps(self.shares[b])
         ]
 
     @cached_property
-    def bootstrap(self) -> dict[str, Estimate]:
-        """The shares, and the gap as "sum", with intervals by the bootstrap."""
-        values = np.vstack([*self.share_values.values(), effects.gap(self.y)])
-        return dict(zip([*self.names, "sum"], effects.bootstrap(values), strict=True))
+    def at_once(self) -> dict[str, Estimate]:
+        """The shares, and the gap as "sum", with intervals that all hold at once."""
+        values = self.share_values | {"sum": effects.gap(self.y)}
+        level = at_once(len(values), self.level)
+        return {name: estimate(one, level) for name, one in values.items()}
+
+    @cached_property
+    def interactions_at_once(self) -> dict[tuple[str, str], Estimate]:
+        """The interactions with intervals that all hold at once, the largest first."""
+        level = at_once(len(self.interactions), self.level)
+        values = effects.interactions(self.y) if self.interactions else {}
+        named = {(self.names[i], self.names[j]): one for (i, j), one in values.items()}
+        return {pair: estimate(named[pair], level) for pair in self.interactions}
+
+    @cached_property
+    def held_shares(self) -> tuple[dict[str, float], float]:
+        """How often the interval of each share, and of the gap, holds in studies drawn again.
+
+        The second number is of studies in which all of them hold.
+        """
+        values = self.share_values | {"sum": effects.gap(self.y)}
+        each, all_of_them = redrawn(np.stack(list(values.values())), self.level)
+        return dict(zip(values, each.tolist(), strict=True)), all_of_them
+
+    @cached_property
+    def held_cells(self) -> dict[Cell, float]:
+        """How often the interval of each cell holds in studies drawn again, the least often first.
+
+        Cells whose seeds are all equal are left out: they have no interval.
+        """
+        cells = [cell for cell in all_cells(len(self.factors)) if not self.at(cell).is_tied]
+        if not cells:
+            return {}
+        each, _ = redrawn(np.stack([self.y[cell] for cell in cells]), self.level)
+        return dict(sorted(zip(cells, each.tolist(), strict=True), key=lambda item: item[1]))
 
     @cached_property
     def predictions(self) -> list[Prediction]:
-        """Held-out cells as a model of the other cells predicts them."""
-        return effects.predictions(self.y)
+        """Cells far from both ends as a model of the cells near these predicts them."""
+        return predictions(self.y)

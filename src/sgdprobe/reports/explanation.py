@@ -1,7 +1,7 @@
 """The statistics of a study's report, and its answer in the lines of a terminal."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, combinations
 from math import log
@@ -19,9 +19,13 @@ from sgdprobe.run.build import load_data, updates_and_epochs
 from sgdprobe.study import effects
 from sgdprobe.study.design import Factorial
 from sgdprobe.study.diagnostics import FinalDiagnostics
-from sgdprobe.study.effects import SUFFICIENT_WITHIN, Array, Estimate, estimate
+from sgdprobe.study.effects import SUFFICIENT_WITHIN
 from sgdprobe.study.factors import Cell, Factor, cell_id
+from sgdprobe.study.intervals import Array, Estimate
+from sgdprobe.study.looks import known_within
 from sgdprobe.study.results import StudyResults
+from sgdprobe.study.screening import Screening
+from sgdprobe.study.stuck import Stuck, halfway
 from sgdprobe.study.tuning import Tuned
 
 TERMINAL_COLUMNS = 80
@@ -60,10 +64,14 @@ class TunedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class StudySummary:
-    """A study with its statistics; accuracies 0 … 1. tuned : each cell also at its best value."""
+    """A study with its statistics; accuracies 0 … 1.
+
+    tuned : each cell also at its best value. screening : how the factors were found.
+    """
 
     results: StudyResults
     tuned: Tuned | None = None
+    screening: Screening | None = None
 
     @property
     def design(self) -> Factorial:
@@ -91,18 +99,53 @@ class StudySummary:
     @cached_property
     def own(self) -> Estimates:
         """Estimates at the recipes' own values."""
-        return Estimates(self.design.factors, self.results.accuracies())
+        return Estimates(self.design.factors, self.results.accuracies(), self.results.spec.level)
 
     @cached_property
     def logit(self) -> Estimates:
         """The same on the logit scale."""
         least = 0.5 / self.results.test_images
-        return Estimates(self.design.factors, effects.logit(self.own.y, least))
+        logits = effects.logit(self.own.y, least)
+        return Estimates(self.design.factors, logits, self.results.spec.level)
 
     @cached_property
     def best(self) -> Estimates | None:
         """The same with each cell at its best value of the tuned setting."""
-        return Estimates(self.tuned.factorial.factors, self.tuned.y) if self.tuned else None
+        tuned, level = self.tuned, self.results.spec.level
+        return Estimates(tuned.factorial.factors, tuned.y, level) if tuned else None
+
+    @cached_property
+    def stuck(self) -> Stuck:
+        """Runs that reach the study's accuracy, and runs that do not."""
+        spec, y = self.results.spec, self.own.y
+        reach = halfway(y, self.results.chance) if spec.reach is None else spec.reach
+        return Stuck(y, reach, spec.reach is not None, spec.level)
+
+    @cached_property
+    def risk_shares(self) -> dict[str, Estimate]:
+        """Each factor's Shapley share of the change in the share of runs that reach it."""
+        found = map(self.own.estimate, self.stuck.shares)
+        inside = (
+            one if one.is_tied else replace(one, low=max(one.low, -1.0), high=min(one.high, 1.0))
+            for one in found
+        )
+        return dict(zip(self.own.names, inside, strict=True))
+
+    @property
+    def within_reached(self) -> bool:
+        """True if the interval of every share reaches as little as was asked for."""
+        shares = [*self.own.share_values.values()]
+        shares += self.best.share_values.values() if self.best else []
+        return known_within(shares, self.results.spec)
+
+    @property
+    def outlying(self) -> dict[Cell, tuple[int, float, Estimate]]:
+        """The cells of which one run differs from the others: its seed, its accuracy, the rest."""
+        found = {cell: self.own.at(cell).one_seed for cell in self.design.cells()}
+        return {
+            cell: (seed, float(self.own.y[cell][seed]), rest)
+            for cell, (seed, rest) in ((c, one) for c, one in found.items() if one)
+        }
 
     @property
     def claim_holds(self) -> bool:
@@ -165,7 +208,7 @@ class StudySummary:
             sign,
             name,
             cell,
-            None if before is None else estimate(self.own.y[cell] - self.own.y[before]),
+            None if before is None else self.own.estimate(self.own.y[cell] - self.own.y[before]),
             _mean([end.first_loss for end in ends if end.first_loss is not None]),
             _mean(last),
             least_loss(self.design.settings(cell, 0)),
@@ -221,27 +264,26 @@ class StudySummary:
     def tuned_rows(self) -> list[list[TunedRow]]:
         """Of each cell, a row for each value of the tuned setting."""
         tuned = self.tuned
-        return [] if tuned is None else [_tuned_rows(tuned, c) for c in tuned.factorial.cells()]
+        return [] if tuned is None else [self._tuned(tuned, c) for c in tuned.factorial.cells()]
+
+    def _tuned(self, tuned: Tuned, cell: Cell) -> list[TunedRow]:
+        return [
+            TunedRow(
+                cell,
+                f"tuned-{cell_id(cell)}-{position}",
+                format_value(value),
+                bool(tuned.chosen[cell] == position),
+                float(tuned.validation[position][cell].mean()),
+                self.own.estimate(study.accuracies()[cell]),
+                [study.runs[cell, seed] for seed in range(study.factorial.seeds)],
+            )
+            for position, (value, study) in enumerate(zip(tuned.values, tuned.tried, strict=True))
+        ]
 
     @property
     def train_images(self) -> int:
         """The number of training images, with those held out."""
         return len(load_data(self.design.base).train_images)
-
-
-def _tuned_rows(tuned: Tuned, cell: Cell) -> list[TunedRow]:
-    return [
-        TunedRow(
-            cell,
-            f"tuned-{cell_id(cell)}-{position}",
-            format_value(value),
-            bool(tuned.chosen[cell] == position),
-            float(tuned.validation[position][cell].mean()),
-            estimate(study.accuracies()[cell]),
-            [study.runs[cell, seed] for seed in range(study.factorial.seeds)],
-        )
-        for position, (value, study) in enumerate(zip(tuned.values, tuned.tried, strict=True))
-    ]
 
 
 def _sign(found: Estimate) -> int:
@@ -281,9 +323,9 @@ def never_predicted(ends: Sequence[FinalDiagnostics]) -> str | None:
     return f"{', '.join(map(str, classes))} in {runs} of {len(found)} runs" if classes else "none"
 
 
-def verdict(results: StudyResults, tuned: Tuned | None = None) -> list[str]:
+def verdict(study: StudySummary) -> list[str]:
     """Return the answer in lines that fit a terminal."""
-    study = StudySummary(results, tuned)
+    results, tuned = study.results, study.tuned
     own, best, (baseline, target) = study.own, study.best, study.ends
     low, high = (interval(own.at(cell)) for cell in study.design.corners)
     lines = [f"{baseline} {low} -> {target} {high}"]

@@ -6,6 +6,7 @@ lead to its tables, in README.md to the CSV files that list the same runs.
 
 import re
 from collections.abc import Callable, Iterable, Sequence, Sized
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -14,8 +15,8 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from sgdprobe.config import formatting
-from sgdprobe.study.effects import Estimate
 from sgdprobe.study.factors import cell_id
+from sgdprobe.study.intervals import Estimate
 
 RUNS_FILE, TUNED_FILE = "cells.csv", "tuned.csv"
 
@@ -55,6 +56,12 @@ def logit(estimate: Estimate) -> Markup:
 
 def _signed(estimate: Estimate, scale: float) -> Markup:
     return _with_interval(estimate, lambda value: f"{scale * value:+.2f}")
+
+
+def ends(estimate: Estimate) -> Markup:
+    """The interval alone of a difference of accuracies in points: [+11.90, +12.78]."""
+    _, bracket, rest = points(replace(estimate, one_seed=None)).partition("[")
+    return Markup(bracket + rest)
 
 
 def interval(estimate: Estimate) -> Markup:
@@ -125,7 +132,7 @@ def link_run(context: Context, run: Any, remark: str = "") -> Markup:
 FILTERS = {
     function.__name__: function
     for function in (
-        markdown, code, points, logit, interval, short, formatting.percent, listing, counted,
+        markdown, code, points, logit, ends, interval, short, formatting.percent, listing, counted,
         header, link_cell, link_all, anchor, link_run, cell_id,
     )
 }  # fmt: skip

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from sgdprobe.study.effects import Array
+from sgdprobe.study.intervals import Array
 
 mpl.rcdefaults()
 mpl.rcParams["text.parse_math"] = False  # a name from a store may have a $

@@ -13,7 +13,7 @@ from sgdprobe import tracking
 from sgdprobe.config.formatting import format_value, percent
 from sgdprobe.config.settings import OPERATIONAL, Settings
 from sgdprobe.reports.format import interval
-from sgdprobe.study.effects import Array, estimate
+from sgdprobe.study.intervals import Array, estimate
 
 ROW, COLUMN, PANEL = "init.scale", "training.learning_rate", "network.hidden"
 SATURATED = "symptom/saturated_1"

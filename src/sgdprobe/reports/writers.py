@@ -26,10 +26,8 @@ from sgdprobe.reports.tables import (
     to_csv,
     tuned_columns,
 )
-from sgdprobe.study import effects
-from sgdprobe.study.results import StudyResults
+from sgdprobe.study import effects, intervals, prediction
 from sgdprobe.study.spec import StudySpec
-from sgdprobe.study.tuning import Tuned
 
 ANOTHER_REPORT = "holds another report; --study gives another name, --force replaces it"
 NOT_WRITABLE = "takes no report: it is no folder, or you may not write there"
@@ -77,11 +75,10 @@ def write_sweep_report(table: SweepTable, folder: Path, question: str = "") -> l
     return write_report(folder, "sweep.md.j2", facts, tables, images)
 
 
-def write_study_report(
-    results: StudyResults, folder: Path, tuned: Tuned | None = None
-) -> list[Path]:
+def write_study_report(study: StudySummary, folder: Path) -> list[Path]:
     """Write the report of a study and return its files, the page first."""
-    study, columns = StudySummary(results, tuned), study_columns(results)
+    results, tuned = study.results, study.tuned
+    columns = study_columns(results)
     tables = {RUNS_FILE: to_csv(columns, study_rows(results))}
     facts = {
         "study": study,
@@ -90,6 +87,8 @@ def write_study_report(
         "best": study.best,
         "tuned": tuned,
         "effects": effects,
+        "intervals": intervals,
+        "prediction": prediction,
         "columns": documentation(columns),
     }
     if tuned:

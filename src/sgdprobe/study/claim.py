@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sgdprobe.study.effects import Array, student_t
+from sgdprobe.study.intervals import Array, student_t
 
 # Published test accuracies of recipes, 0 … 1.
 PUBLISHED = {"notes": 0.7012}

@@ -10,7 +10,7 @@ from sgdprobe import tracking
 from sgdprobe.run.build import load_data
 from sgdprobe.study.design import Factorial, Run
 from sgdprobe.study.diagnostics import FinalDiagnostics, final_diagnostics
-from sgdprobe.study.effects import Array
+from sgdprobe.study.intervals import Array
 from sgdprobe.study.spec import StudySpec
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sgdprobe.study.claim import Claim
+from sgdprobe.study.intervals import LEVEL, stopping_level
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,9 @@ class StudySpec:
     factors : differences to vary, by name; all if empty.
     groups : of differences that are one factor, by name.
     tuned : the setting that each cell also gets at its best value; none if empty.
+    reach : the accuracy, 0 … 1, below which a run counts as stuck; None: that of study.stuck.
+    within : seeds are added until the interval of each share reaches no further, 0 … 1.
+    looks : the numbers of seeds at which that is looked at; `seeds` is one of them.
     command : the command line that asks this question again.
     """
 
@@ -24,4 +28,12 @@ class StudySpec:
     groups: tuple[tuple[str, ...], ...] = ()
     tuned: str = ""
     claim: Claim | None = None
+    reach: float | None = None
+    within: float | None = None
+    looks: tuple[int, ...] = ()
     command: str = ""
+
+    @property
+    def level(self) -> float:
+        """The level of every interval: above 95 % if seeds are added until they are narrow."""
+        return stopping_level(self.looks) if self.looks else LEVEL

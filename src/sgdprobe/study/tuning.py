@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgdprobe.study.design import Factorial
-from sgdprobe.study.effects import Array
 from sgdprobe.study.factors import Cell
+from sgdprobe.study.intervals import Array
 from sgdprobe.study.results import StudyResults
 
 

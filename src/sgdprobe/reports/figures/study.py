@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sgdprobe.reports import plotting as style
 from sgdprobe.reports.estimates import Estimates
 from sgdprobe.reports.explanation import StudySummary
-from sgdprobe.study.effects import Array, half_width
+from sgdprobe.study.intervals import Array, half_width
 
 MAX_ACROSS = 3  # factors along a row of small boxes that still have room for their text
 MAX_PANELS = 12  # of interactions
@@ -123,7 +123,7 @@ def interactions(found: Estimates) -> Figure:
         mean = np.moveaxis(found.y, positions, (-3, -2)).mean(axis=others)
         for level, line, colour in ((0, "o-", style.BLACK), (1, "s--", style.ORANGE)):
             values, label = mean[:, level], other.format_level(level)
-            means, half = values.mean(axis=-1), half_width(values)
+            means, half = values.mean(axis=-1), half_width(values, found.level)
             inside = np.minimum([half, half], [means, 1 - means])  # an accuracy is from 0 to 1
             inside[:, np.isinf(half)] = np.nan  # equal seeds have no interval
             axes.errorbar((0, 1), means, yerr=inside, fmt=line, color=colour, capsize=3,
