@@ -288,7 +288,7 @@ def test_no_change_of_a_record_goes_unnoticed_or_raises(copy: Copy) -> None:
             assert checkable(record.numbers) == checkable(numbers), number
         (copy.files / name).write_bytes(sound[name])
     assert refused > 150
-    assert contradicting > 5
+    assert contradicting > 0
 
 
 def read_again(copy: Copy, run: "RecordedRun") -> "RunFiles | str":
