@@ -17,7 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from support import Answer
 
 import sgdprobe
-from sgdprobe.commands import explain, rerun
+from sgdprobe.commands import explain_options, rerun
 from sgdprobe.config.arguments import hydra_arguments, recipes
 from sgdprobe.config.compose import open_composer
 from sgdprobe.config.recipe_pair import compose_pairs
@@ -224,9 +224,9 @@ def test_every_training_command_is_accepted(words: list[str]) -> None:
 
 @pytest.mark.parametrize("words", words_of("explain.py"), ids=shlex.join)
 def test_every_comparison_is_accepted(words: list[str]) -> None:
-    given = explain.parser().parse_args(words)
-    explain.check_options(given)
-    for baseline, target in compose_pairs(explain.recipe_pairs(given)):
+    given = explain_options.parser().parse_args(words)
+    explain_options.check_options(given)
+    for baseline, target in compose_pairs(explain_options.recipe_pairs(given)):
         assert baseline != target
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support import client_of
 
-from sgdprobe.commands.explain import parser, recipe_pairs
+from sgdprobe.commands.explain_options import parser, recipe_pairs
 from sgdprobe.config.recipe_pair import RecipePair
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sgdprobe.reports.answer import verdict as verdict
     from sgdprobe.reports.explanation import StudySummary as StudySummary
-    from sgdprobe.reports.explanation import verdict as verdict
     from sgdprobe.reports.figures.run import run_figures as run_figures
     from sgdprobe.reports.plotting import png as png
     from sgdprobe.reports.render import write_files as write_files
@@ -29,7 +29,7 @@ _MODULES = {
     "check_sweep_folder": "writers",
     "png": "plotting",
     "run_figures": "figures.run",
-    "verdict": "explanation",
+    "verdict": "answer",
     "write_files": "render",
     "write_study_report": "writers",
     "write_sweep_report": "writers",

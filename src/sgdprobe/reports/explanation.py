@@ -1,25 +1,22 @@
-"""The statistics of a study's report, and its answer in the lines of a terminal."""
+"""The statistics of a study's report."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, combinations
 from math import log
-from textwrap import wrap
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sgdprobe import tracking
-from sgdprobe.config.formatting import counted, format_value, listing, percent
+from sgdprobe.config.formatting import format_value
 from sgdprobe.config.settings import Settings
 from sgdprobe.reports.estimates import Estimates
-from sgdprobe.reports.format import MARK, interval, points
 from sgdprobe.run.build import load_data, updates_and_epochs
 from sgdprobe.study import effects
 from sgdprobe.study.design import Factorial
 from sgdprobe.study.diagnostics import FinalDiagnostics
-from sgdprobe.study.effects import SUFFICIENT_WITHIN
 from sgdprobe.study.factors import Cell, Factor, cell_id
 from sgdprobe.study.intervals import Array, Estimate
 from sgdprobe.study.looks import known_within
@@ -28,7 +25,6 @@ from sgdprobe.study.screening import Screening
 from sgdprobe.study.stuck import Stuck, halfway
 from sgdprobe.study.tuning import Tuned
 
-TERMINAL_COLUMNS = 80
 SATURATED = "symptom/saturated_1"
 SHOWN_SYMPTOMS = {"saturated": "saturated", "gradient_norm": "gradient"}
 
@@ -321,45 +317,3 @@ def never_predicted(ends: Sequence[FinalDiagnostics]) -> str | None:
     classes = sorted({one for classes in found for one in classes})
     runs = sum(bool(classes) for classes in found)
     return f"{', '.join(map(str, classes))} in {runs} of {len(found)} runs" if classes else "none"
-
-
-def verdict(study: StudySummary) -> list[str]:
-    """Return the answer in lines that fit a terminal."""
-    results, tuned = study.results, study.tuned
-    own, best, (baseline, target) = study.own, study.best, study.ends
-    low, high = (interval(own.at(cell)) for cell in study.design.corners)
-    lines = [f"{baseline} {low} -> {target} {high}"]
-    if results.spec.claim and not study.claim_holds:
-        claimed = percent(results.spec.claim.accuracy)
-        lines.insert(0, f"{baseline} does not reproduce its claim of {claimed}")
-    note = f" (right: at each cell's best {tuned.key})" if tuned else ""
-    lines.append(f"gap {points(own.gap)} points, of which{note}")
-    width = max(map(len, own.names))
-    for name, share in own.shares.items():
-        other = points(best.shares[name]) if best and name in best.shares else ""
-        lines.append(f"  {name:<{width}}  {points(share):<26}{other}".rstrip())
-    lines += [
-        f"{MARK} {name} rests on seed {share.one_seed[0]}: without it {points(share.one_seed[1])}"
-        for name, share in own.shares.items()
-        if share.one_seed
-    ]
-    if own.gap.excludes_zero:
-        sizes = ((counted(sum(cell), "change"), rest) for cell, rest in own.best_sets.items())
-        left = "; ".join(f"{changes} {points(rest)}" for changes, rest in sizes)
-        lines += [f"left to {target} with the best {left} points"] if left else []
-        sets = " or ".join(listing(own.changes(cell)) or "no change" for cell in own.minimal_sets)
-        near = f"within {100 * SUFFICIENT_WITHIN:.0f} point of {target}"
-        lines.append(f"enough to come {near}: {sets}")
-    elif own.gap.is_tied:
-        lines.append("all seeds give the same gap, which says nothing about other seeds")
-    else:
-        lines.append("the two do not differ clearly: the interval of the gap includes 0")
-    return [part for line in lines for part in _wrapped(line)]
-
-
-def _wrapped(line: str) -> list[str]:
-    """A line in the columns of a terminal; names stay whole."""
-    options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-    if len(line) <= TERMINAL_COLUMNS:
-        return [line]
-    return wrap(line, TERMINAL_COLUMNS, subsequent_indent="  ", **options)
