@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from http.client import OK, HTTPConnection, HTTPException
+from http.client import OK, SERVICE_UNAVAILABLE, HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import DEVNULL, CompletedProcess, Popen
@@ -375,13 +375,15 @@ def free_port() -> int:
 
 
 class LossyProxy:
-    """A proxy before a server, which loses the answers to the first requests that create runs.
+    """A proxy before a server, which loses answers, or says that it is busy.
 
-    The server carries them out. Entered, it listens; `lost` counts the answers.
+    loses : of so many requests that create runs, the answers; the server carries them out. busy :
+    each request of this number in turn is answered with 503, and does not reach the server.
+    Entered, it listens; `lost` and `refused` count.
     """
 
-    def __init__(self, server: Server, loses: int) -> None:
-        self.lost = 0
+    def __init__(self, server: Server, loses: int = 0, busy: int = 0) -> None:
+        self.lost = self.refused = self._requests = 0
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -389,6 +391,13 @@ class LossyProxy:
 
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                proxy._requests += 1
+                if busy and proxy._requests % busy == 0:
+                    proxy.refused += 1
+                    self.send_response(SERVICE_UNAVAILABLE)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 with closing(HTTPConnection("127.0.0.1", server.port)) as connection:
                     connection.request(self.command, self.path, body, dict(self.headers))
                     answer = connection.getresponse()

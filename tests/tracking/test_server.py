@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import Answer, LossyProxy, Process, Server, free_port
+from support import Answer, LossyProxy, Process, Server, free_port, points_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -135,6 +135,27 @@ def test_a_gap_is_explained_from_there(
     for file in folder.iterdir():  # other tests need a project without changes
         file.unlink()
     folder.rmdir()
+
+
+@pytest.mark.usefixtures("answers")
+def test_a_server_that_is_busy_now_and_then(
+    server: Server, train: Callable[..., Answer], run_commands: RunCommands, runs: "Runs"
+) -> None:
+    """Each fifth request is answered with 503: every command works, and nothing is lost."""
+    words = ("-m", "book", "seed=20,21", "sweep.n_jobs=1", "tracking.experiment=busy")
+    with LossyProxy(server, busy=5) as proxy:
+        sweep = train(*words, MLFLOW_TRACKING_URI=proxy.uri)
+        assert (sweep.returncode, sweep.stderr) == (0, ""), sweep
+        made = [run for run in runs(server.uri) if run.data.tags["seed"] in ("20", "21")]
+        assert [run.info.status for run in made] == ["FINISHED"] * 2
+        for run in made:
+            assert len(points_of(server.uri, run)["loss"]) == 3
+        asked = [["last", "--uri", proxy.uri]]
+        (rerun,) = run_commands(asked, script="src/rerun.py")
+        assert "IDENTICAL" in rerun.stdout, rerun
+        (report,) = run_commands([["busy", "--uri", proxy.uri]], script="src/report.py")
+        assert (report.returncode, report.stderr) == (0, ""), report
+    assert proxy.refused > 10
 
 
 def test_a_server_that_is_killed_in_the_middle_and_comes_back(
