@@ -1,6 +1,7 @@
 """Every command that a page of experiments/ prints runs, in a shrunk form."""
 
 import csv
+import importlib.util
 import os
 import re
 import shlex
@@ -10,7 +11,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +56,8 @@ def test_each_printed_command_is_of_a_kind_that_is_run_here() -> None:
     tested = {
         "src/train.py",
         "src/explain.py",
+        "experiments/coverage/study.py",
+        "experiments/elsewhere/study.py",
         "experiments/preflight/study.py",
         "experiments/the-notes-reproduced/study.py",
     }
@@ -140,3 +145,97 @@ def test_the_study_of_warnings_counts_what_it_trained(copy: Path) -> None:
             float(before["test_accuracy"]), abs=0.02
         )
     assert "| now | thresholds | 0 of 0 | 0 of 1 |" in (folder / "README.md").read_text()
+
+
+def load(script: Path) -> Any:
+    """A script of experiments/ as a module."""
+    spec = importlib.util.spec_from_file_location(script.parent.name, script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def values(file: Path) -> list[dict[str, Any]]:
+    """The rows of a CSV file, numbers as such."""
+
+    def value(text: str) -> Any:
+        try:
+            return int(text) if text.isdigit() else float(text)
+        except ValueError:
+            return text
+
+    rows = csv.DictReader(file.read_text().splitlines())
+    return [{name: value(text) for name, text in row.items()} for row in rows]
+
+
+def test_the_page_on_intervals_follows_from_its_counts(tmp_path: Path) -> None:
+    folder = ROOT / "experiments/coverage"
+    study = load(folder / "study.py")
+    rows, looks = values(folder / "coverage.csv"), values(folder / "looks.csv")
+    y = study.real_runs()
+    assert study.page(rows, study.together(y, 1000), looks, y) == (folder / "README.md").read_text()
+    study.main(["--studies", "40", "--out", str(tmp_path)])
+    again = values(tmp_path / "coverage.csv")
+    same = ("kind", "population", "n", "method")
+    assert [[row[k] for k in same] for row in again] == [[row[k] for k in same] for row in rows]
+    # 40 studies count with a standard error of at most 8 in 100.
+    far = [
+        abs(one["holds"] - other["holds"])
+        for one, other in zip(again, rows, strict=True)
+        if not one["constant"]
+    ]
+    assert max(far) < 0.35
+    assert sum(far) / len(far) < 0.06
+
+
+def test_ways_to_make_an_interval_by_hand() -> None:
+    study = load(ROOT / "experiments/coverage/study.py")
+    # Of six seeds 0 … 5 there are 63 subsets; 2.5 % of 64 is 1: the ends are the extreme means.
+    low, high = study.sign_flips(np.arange(6.0)[np.newaxis])
+    assert (low[0], high[0]) == (0, 5)
+    low, high = study.sign_flips(np.arange(5.0)[np.newaxis])
+    assert (low[0], high[0]) == (-np.inf, np.inf)
+    # Ten seeds of 1: betting still leaves 1 - 0.05^… open; t and the bootstrap leave nothing.
+    ones = np.ones((1, 10))
+    low, high = study.betting(ones)
+    assert high[0] == 1
+    assert 0.4 < low[0] < 0.8
+    assert study.student(ones)[0][0] == 1
+    # BCa of symmetric values is the percentile interval: no bias, no acceleration.
+    values = np.array([[-2.0, -1, 0, 1, 2]])
+    low, high = study.bca(values)
+    assert low[0] == pytest.approx(-high[0], abs=0.15)
+
+
+def test_the_same_study_elsewhere_runs_with_few_updates_and_seeds(
+    copy: Path,
+    run_commands: RunCommands,
+    new_store: Callable[[], str],
+    digits: Path,
+    tmp_path: Path,
+) -> None:
+    script = "experiments/elsewhere/study.py"
+    (words,) = commands_of(script)
+    small = [*words, "--updates", "10", "--seeds", "2", "--fashion", str(digits)]
+    shutil.copy(ROOT / "experiments/elsewhere/page.md.in", copy / "experiments/elsewhere")
+    (answer,) = run_commands(
+        [[*small, "--uri", new_store(), "--out", str(tmp_path)]], root=copy, script=script
+    )
+    assert answer.returncode == 0, answer.stderr
+    published = ROOT / "experiments/elsewhere"
+    ours, theirs = (values(folder / "cells.csv") for folder in (tmp_path, published))
+    assert list(ours[0]) == list(theirs[0])
+    assert list(dict.fromkeys(row["variant"] for row in ours)) == list(
+        dict.fromkeys(row["variant"] for row in theirs)
+    )
+    readme = (tmp_path / "README.md").read_text()
+    assert "| seeds | 2 | 2 | 2 | 2 |" in readme
+
+
+def test_the_table_of_the_studies_elsewhere_follows_from_their_runs() -> None:
+    published = ROOT / "experiments/elsewhere"
+    study = load(published / "study.py")
+    runs = values(published / "cells.csv")
+    assert study.table(study.estimates(runs)) in (published / "README.md").read_text()

@@ -259,20 +259,46 @@ def page(rows: Rows, both: Mapping[int, tuple[float, float]], looked: Rows, y: A
         f"{100 * row['holds']:.1f} % | {100 * row['naive']:.1f} % |"
         for row in looked
     )
+    numbers = {
+        f"{method}_{what}": value
+        for method in ("t", "betting")
+        for what, value in of_cells(rows, method, 10).items()
+    }
     text = (HERE / "page.md.in").read_text()
     return text.format(
         seeds=y.shape[-1], cells=2 ** (y.ndim - 1), tables=tables, at_once=at_once_lines,
-        looks=look_lines, level=f"{100 * stopping_level(planned(10)):.1f}",
+        looks=look_lines, level=f"{100 * stopping_level(planned(10)):.1f}", **numbers,
     )  # fmt: skip
 
 
+def of_cells(rows: Rows, method: str, n: int) -> dict[str, str]:
+    """Return median, worst and width of a method for the real cells."""
+    found = [
+        row
+        for row in rows
+        if (row["kind"], row["n"], row["method"], row["constant"]) == ("real cells", n, method, 0)
+    ]
+    holds = [100 * row["holds"] for row in found]
+    width = 100 * float(np.median([row["width"] for row in found]))
+    return {
+        "median": f"{np.median(holds):.0f}", "worst": f"{min(holds):.0f}", "width": f"{width:.1f}"
+    }  # fmt: skip
+
+
+def rounded(rows: Rows) -> Rows:
+    """Return the rows with four digits of each number, as the files have them."""
+    return [
+        {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()}
+        for row in rows
+    ]
+
+
 def write(path: Path, rows: Rows) -> None:
-    """Write rows as CSV, numbers with four digits."""
+    """Write rows as CSV."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        for row in rows:
-            writer.writerow({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()})
+        writer.writerows(rows)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -282,7 +308,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=HERE, help="the folder; default: this one")
     given = parser.parse_args(words)
     y = real_runs()
-    rows, looked = coverage(y, given.studies), looks(y, given.studies)
+    rows, looked = rounded(coverage(y, given.studies)), rounded(looks(y, given.studies))
     write(given.out / "coverage.csv", rows)
     write(given.out / "looks.csv", looked)
     (given.out / "README.md").write_text(page(rows, together(y, given.studies), looked, y))

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "src"))
 
@@ -94,6 +96,18 @@ def rows(found: Mapping[str, StudyResults]) -> list[dict[str, Any]]:
     ]
 
 
+def estimates(runs: Sequence[Mapping[str, Any]]) -> dict[str, Estimates]:
+    """Return the statistics of each variant from the lines of cells.csv."""
+    ((baseline, target),) = compose_pairs([RecipePair("notes", "book", ("dtype=float32",))])
+    factors = Factorial.between(baseline, target, (), 1).factors
+    found = {}
+    for name in dict.fromkeys(run["variant"] for run in runs):
+        mine = [run["test_accuracy"] for run in runs if run["variant"] == name]
+        y = np.reshape(mine, (2,) * len(factors) + (-1,))
+        found[name] = Estimates(factors, y)
+    return found
+
+
 def table(found: Mapping[str, Estimates]) -> str:
     """Return the table of gap, shares and the pair; a column for each variant."""
     first = next(iter(found.values()))
@@ -144,11 +158,7 @@ def main(words: Sequence[str]) -> int:
         writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
-    estimates = {
-        name: Estimates(study.factorial.factors, study.accuracies())
-        for name, study in found.items()
-    }
-    text = (HERE / "page.md.in").read_text().format(table=table(estimates))
+    text = (HERE / "page.md.in").read_text().format(table=table(estimates(lines)))
     (given.out / "README.md").write_text(text)
     return 0
 
