@@ -122,18 +122,17 @@ def test_the_published_sufficient_sets_follow_from_the_published_runs(
 
 
 def test_figures_that_rest_on_one_seed_are_found() -> None:
-    """Softmax's share rests on seed 9, in which `notes` got stuck; the pixels' on a stuck run."""
+    """Softmax's share rests on seed 19, in which `notes` got stuck; the pixels' on a stuck run."""
     _, y = accuracies(EXPERIMENTS / "why-70-percent" / "cells.csv")
     shares = [estimate(values) for values in effects.shapley(y)]
-    assert [share.one_seed is not None for share in shares] == [False, False, True, False, False]
+    assert [share.one_seed is not None for share in shares] == [False, True, True, True, False]
     assert shares[2].one_seed is not None
     seed, without = shares[2].one_seed
-    assert (seed, in_points(without)) == (9, (1.54, 1.43, 1.65))
+    assert (seed, in_points(without)) == (19, (1.69, 1.52, 1.85))
     _, y = accuracies(EXPERIMENTS / "why-70-percent-tuned" / "tuned.csv")
-    pixels, *others = (estimate(values) for values in effects.shapley(y))
+    pixels = estimate(effects.shapley(y)[0])
     assert pixels.one_seed is not None
-    assert in_points(pixels.one_seed[1]) == (7.88, 7.3, 8.47)
-    assert all(other.one_seed is None for other in others)
+    assert in_points(pixels.one_seed[1]) == (7.85, 7.68, 8.01)
 
 
 def test_the_best_sets_of_the_published_study() -> None:
@@ -141,8 +140,8 @@ def test_the_best_sets_of_the_published_study() -> None:
     _, y = accuracies(EXPERIMENTS / "why-70-percent" / "cells.csv")
     found = {cell_id(cell): in_points(left) for cell, left in effects.best_sets(y).items()}
     assert found == {
-        "00001": (10.55, 9.9, 11.2), "01010": (1.37, 1.21, 1.54), "01110": (1.15, 0.97, 1.34),
-        "11011": (0.37, 0.25, 0.5),
+        "00001": (11.49, 10.88, 12.11), "01010": (1.39, 1.32, 1.46), "01110": (1.23, 1.16, 1.3),
+        "11011": (0.37, 0.32, 0.42),
     }  # fmt: skip
 
 
@@ -151,5 +150,5 @@ def test_the_share_of_the_pair_of_the_published_study() -> None:
     _, y = accuracies(EXPERIMENTS / "why-70-percent" / "cells.csv")
     pair = np.moveaxis(np.diagonal(y, axis1=1, axis2=3), -1, 1)
     _, both, _, rate = (in_points(estimate(values)) for values in effects.shapley(pair))
-    assert both == (12.62, 11.88, 13.35)
-    assert rate[0] == pytest.approx(9.46, abs=0.05)
+    assert both == (12.82, 12.51, 13.14)
+    assert rate[0] == pytest.approx(9.34, abs=0.05)
