@@ -13,7 +13,7 @@ from sgdprobe import tracking
 from sgdprobe.config.formatting import format_value, percent
 from sgdprobe.config.settings import OPERATIONAL, Settings
 from sgdprobe.reports.format import interval
-from sgdprobe.study.intervals import Array, estimate
+from sgdprobe.study.intervals import TIED, Array, estimate, redrawn
 
 ROW, COLUMN, PANEL = "init.scale", "training.learning_rate", "network.hidden"
 SATURATED = "symptom/saturated_1"
@@ -230,6 +230,16 @@ class SweepTable:
         several = [found for found in self._results if len(found) > 1]
         squares = sum((len(found) - 1) * np.var(found, ddof=1) for found in several)
         return float(np.sqrt(squares / sum(len(found) - 1 for found in several)))
+
+    @cached_property
+    def least_held(self) -> float | None:
+        """How often a cell's interval holds in studies drawn again from its runs, the least often.
+
+        None where no cell has an interval.
+        """
+        several = [np.array([found]) for found in self._results if len(found) > 1]
+        held = [redrawn(found)[1] for found in several if np.ptp(found) >= TIED]
+        return min(held, default=None)
 
     @property
     def _results(self) -> list[list[float]]:
