@@ -20,7 +20,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sweep")
     tags = {"preflight.saturated_1": "layer 1: 99.9 % of units are saturated"}
     table = diverged(diverged(sweep(MAP, **tags), 6), 7)
-    # Two seeds of each cell: half of the studies drawn again have one of them twice. The deviations are 0.005 √2, 0 and 0; pooled, √(0.00005 / 3).
+    # Two seeds of each cell: half of the studies drawn again have one of them twice.
+    # The deviations are 0.005 √2, 0 and 0; pooled, √(0.00005 / 3).
     accuracies = (0.795, 0.805, 0.7, 0.7, 0.5, 0.5)
     runs = [with_accuracy(run, a) for run, a in zip(table.runs, accuracies, strict=False)]
     table = replace(table, runs=[*runs, *table.runs[6:]])
