@@ -111,7 +111,8 @@ def print_plan(
                 "runs all"
             )
         words += f", {len(missing)} to run: about {time}"
-    print(_listed(study.factorial.factors))
+    if study.spec.seeds == given.seeds:  # not at each further look
+        print(_listed(study.factorial.factors))
     print(fill(words, 80))
     if (n := study.spec.seeds) < FEW_SEEDS:
         print(

@@ -104,13 +104,14 @@ def stopping_level(looks: tuple[int, ...], level: float = LEVEL) -> float:
     def least(candidate: float) -> float:
         """How often the interval holds, for the spread for which it does least often."""
         half = errors * np.array([[student_t(n, candidate)] for n in looks])
-        misses = away > half
-        return min(
-            1 - float(np.take_along_axis(misses, first[np.newaxis], axis=0).mean())
-            for asked in half[-1].mean() * SPREADS
-            for narrow in [half <= asked]
-            for first in [np.where(narrow.any(axis=0), narrow.argmax(axis=0), len(looks) - 1)]
-        )
+        holds = away <= half
+
+        def at(width: float) -> float:
+            narrow = half <= width
+            narrow[-1] = True
+            return float(holds[narrow.argmax(axis=0), np.arange(PATHS)].mean())
+
+        return min(at(width) for width in half[-1].mean() * SPREADS)
 
     low, high = level, 1 - (1 - level) / len(looks)
     while high - low > STEP:
