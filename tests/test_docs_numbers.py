@@ -293,6 +293,41 @@ def reproduced() -> Iterator[str]:
     yield f"(../why-70-percent/README.md) {np.sum(NOTES >= 0.7012)} does."
 
 
+def elsewhere() -> dict[str, dict[str, Values]]:
+    """Test accuracies of experiments/elsewhere by variant and cell."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in rows("elsewhere/cells.csv"):
+        cells = found.setdefault(row["variant"], {})
+        cells.setdefault(row["cell"], []).append(float(row["test_accuracy"]))
+    return {name: {c: np.array(v) for c, v in cells.items()} for name, cells in found.items()}
+
+
+def left(y: dict[str, Values], cell: str) -> float:
+    """What a set of changes leaves to the book."""
+    return float((y["11111"] - y[cell]).mean())
+
+
+def in_words(values: list[str]) -> str:
+    return f"{', '.join(values[:-1])} and {values[-1]}"
+
+
+def verdict_elsewhere() -> Iterator[str]:
+    found = elsewhere()
+    assert {best_set(y, 2) for y in found.values()} == {"01010"}
+    pairs = [number(left(y, "01010"), 2) for y in found.values()]
+    yield f"They leave {in_words(pairs)} points to `book`"
+    least = min(left(y, best_set(y, 1)) for y in found.values())
+    yield f"no single change leaves less than {number(least, 2)}."
+    gaps = [number(left(y, "00000"), 2) for name, y in found.items() if name != "Fashion-MNIST"]
+    yield f"{in_words(gaps)} points."
+    fashion = found["Fashion-MNIST"]
+    shares = [mean(share(fashion, change), 2) for change in (WEIGHTS, PIXELS)]
+    yield f"{in_words(shares)} points on Fashion-MNIST"
+    softmax = [100 * float(share(y, SOFTMAX).mean()) for y in found.values()]
+    assert min(softmax) > 1
+    assert max(softmax) < 2.2
+
+
 def counted(method: str) -> dict[str, Values]:
     """How often the intervals of ten seeds hold the mean of a real cell, and their widths."""
     found = [
@@ -331,6 +366,8 @@ def studies() -> Iterator[str]:
     times = np.median(betting["width"]) / np.median(holds["width"])
     yield f"only one that is {times:.0f} times as wide holds always"
     assert betting["holds"].min() > 0.99
+    pairs = [number(left(y, "01010"), 1) for y in elsewhere().values()]
+    yield f"they leave {in_words(pairs)} points to the book"
 
 
 SENTENCES = [
@@ -342,6 +379,7 @@ SENTENCES = [
     ("docs/explanation/speed.md", speed),
     ("docs/how-to/my-network-is-stuck.md", stuck),
     ("experiments/the-notes-reproduced/README.md", reproduced),
+    ("experiments/elsewhere/README.md", verdict_elsewhere),
     ("experiments/README.md", studies),
 ]
 

@@ -1,14 +1,18 @@
 """A store is created as a whole, by whoever comes first, and nothing is left beside it."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from support import client_of, path_of
 
 from sgdprobe import tracking
 from sgdprobe.errors import StoreError
 from sgdprobe.tracking import creation
+from sgdprobe.tracking.store import engine
 
 
 def test_a_store_is_created_where_a_link_points_to(tmp_path: Path) -> None:
@@ -47,3 +51,23 @@ def test_a_store_that_another_process_has_just_created_is_kept(
 
     monkeypatch.setattr(type(wanted.client()), "get_experiment_by_name", late)
     assert tracking.open_experiment(uri, "any") == wanted
+
+
+def test_nobody_sees_half_a_store(tmp_path: Path) -> None:
+    """Another process looks before each table is made: the file is locked until the last."""
+    file = tmp_path / "store.db"
+    uri = f"sqlite:///{file}"
+    seen: list[object] = []
+
+    def look(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("CREATE TABLE"):
+            with closing(sqlite3.connect(file, timeout=0)) as other:
+                try:
+                    seen.append(other.execute("SELECT * FROM sqlite_master").fetchall())
+                except sqlite3.OperationalError as error:
+                    seen.append(str(error))
+
+    event.listen(engine(uri), "before_cursor_execute", look)
+    creation._create_store(uri, file)
+    assert len(seen) > 20
+    assert [one for one in seen if one != "database is locked"] == []
