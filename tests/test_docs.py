@@ -195,7 +195,10 @@ def test_make_knows_every_target() -> None:
 KINDS = [f"python src/{command}.py" for command in ("train", "explain", "rerun", "report")]
 KINDS += ["make ", "mlflow ", "pip install -e .", "python3 -m venv", "python -m pytest"]
 KINDS += ["python docs/regenerate.py", "python examples/train_by_hand.py"]
-KINDS += [f"python experiments/{study}/study.py" for study in ("the-notes-reproduced", "preflight")]
+KINDS += [
+    f"python experiments/{study}/study.py"
+    for study in ("coverage", "elsewhere", "preflight", "the-notes-reproduced")
+]
 
 
 def test_every_command_is_of_a_known_kind() -> None:
