@@ -266,6 +266,13 @@ def test_a_disk_that_takes_no_checkpoint_is_said_once_and_stops_nothing(
     assert message.count("can't be written") == 1, message
 
 
+def test_a_finished_run_leaves_no_draft_of_a_killed_process(tmp_path: Path) -> None:
+    for name in ("aa11", "aa11.4711.new", "bb22.4711.new", "aa11.unused"):
+        (tmp_path / name).touch()
+    CheckpointWriter(tmp_path / "aa11", RUN_ID, [], {}).remove()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["aa11.unused", "bb22.4711.new"]
+
+
 def test_kill_9_of_a_numerical_run_and_the_same_command_again(
     project: Path,
     start: Callable[..., Process],

@@ -77,8 +77,9 @@ class CheckpointWriter:
         self._saved = time.monotonic()
 
     def remove(self) -> None:
-        """Delete the file of a run that has finished."""
-        self._file.unlink(missing_ok=True)
+        """Delete the file of a run that has finished, and drafts of processes that were killed."""
+        for file in (self._file, *self._file.parent.glob(f"{self._file.name}.*.new")):
+            file.unlink(missing_ok=True)
 
 
 def save(file: Path, checkpoint: Checkpoint) -> None:
