@@ -141,7 +141,8 @@ class StressProject:
 def begun(store: Path) -> int:
     """How many runs a store holds, of any status."""
     try:
-        with sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=30) as connection:
+        connect = sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=30)
+        with contextlib.closing(connect) as connection:
             return int(connection.execute("SELECT COUNT(*) FROM runs").fetchone()[0])
     except sqlite3.OperationalError:
         return 0  # not there yet

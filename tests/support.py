@@ -196,7 +196,11 @@ class ForkedProcess(Process):
         return int(line)
 
     def poll(self) -> int | None:
-        if self._code is None and select.select([self._status], [], [], 0)[0]:
+        if self._code is not None:
+            return self._code
+        ready = select.poll()  # select() can't watch more than 1,024 files
+        ready.register(self._status, select.POLLIN)
+        if ready.poll(0):
             self._code = self._number()
             self._status.close()
         return self._code
