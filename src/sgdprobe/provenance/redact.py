@@ -5,7 +5,8 @@ Recorder, pages and standard streams pass all their text through `redact`.
 
 import re
 
-ADDRESS = re.compile(r"([a-z][\w+.-]*)://(\S*)@", re.IGNORECASE)  # up to the last @
+# Up to the last @; a password that has spaces, up to the first.
+ADDRESS = re.compile(r"([a-z][\w+.-]*)://(\S*|[^\s:/@]+:[^@\n'\"]*)@", re.IGNORECASE)
 # An address without a user: an @ in its path is no credential. Only a server has a port alone.
 NO_USER = re.compile(r"[^/:@]*/")
 NO_USER_AT_SERVER = re.compile(r"[^/:@]*(:\d+)?/")
@@ -18,7 +19,7 @@ IN_QUERY = re.compile(
 def redact(text: str) -> str:
     """Return the text with *** for the credentials of the addresses in it.
 
-    A password that is not encoded may contain / and @: all up to the last @ is taken for it.
+    A password that is not encoded may contain /, @ and spaces: all up to an @ is taken for it.
     """
     if "://" not in text:
         return text
