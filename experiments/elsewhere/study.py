@@ -4,8 +4,8 @@ python experiments/elsewhere/study.py        (about half an hour on two cores)
 
 The same 32 cells with a fifth of the updates, with four times as many, and on Fashion-MNIST, which
 Debian has in its package dataset-fashion-mnist. Runs what the store does not hold yet, then writes
-cells.csv and README.md beside this file. Options make a smaller copy elsewhere: --updates, --seeds,
---fashion, --out, --uri.
+cells.csv and README.md beside this file. Options make a smaller copy elsewhere: --only, --updates,
+--seeds, --fashion, --out, --uri.
 """
 
 import argparse
@@ -48,6 +48,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """Return the options; the defaults are those of the published study."""
     options = Parser(prog="study.py", description=(__doc__ or "").partition("\n")[0])
     add = options.add_argument
+    add(
+        "--only", choices=VARIANTS, default=[], action="append", help="this variant; again for more"
+    )
     add("--updates", type=int, default=UPDATES, help="in place of 10,000 updates")
     add("--seeds", type=int, default=10, help="at most so many seeds of each variant")
     add("--fashion", default=FASHION, help=f"folder of Fashion-MNIST; default: {FASHION}")
@@ -59,7 +62,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 def design(given: argparse.Namespace) -> dict[str, Study]:
     """Return the study of each variant."""
     studies = {}
-    for name, (seeds, updates, fashion) in VARIANTS.items():
+    for name in given.only or VARIANTS:
+        seeds, updates, fashion = VARIANTS[name]
         fixed = ["dtype=float32", f"training.iterations={round(updates * given.updates)}"]
         fixed += [f"data.root={given.fashion}"] if fashion else []
         fixed += [f"tracking.uri={given.uri}"] if given.uri else []
