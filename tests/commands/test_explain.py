@@ -301,13 +301,13 @@ def test_many_differences_are_screened(explain: RunCommands, root: Path, store: 
     (answer,) = explain([[*words, "--fix", "dtype=float32", *HERE, *ONE_MORE]], store)
     assert answer.returncode == 0, answer.stderr
     said = " ".join(answer.stdout.split())
-    assert "16 cells of a screening × 2 seeds = 32 runs, 0 recorded" in said
+    assert "32 cells of a screening × 2 seeds = 64 runs, 0 recorded" in said
     kept = re.findall(r"screening keeps: (.*)", answer.stdout)[0].split(", ")
     assert len(kept) == 2
     # The two corners of the screening are cells of the exact study, too.
     assert re.search(r"2\^3 cells × 2 seeds = 16 runs, [1-9]\d? recorded", said), said
     readme = (root / "experiments/screened/README.md").read_text()
-    assert "First, 16 of the combinations were run" in readme
+    assert "First, 32 of the combinations were run" in readme
     rows = lines(root / "experiments/screened")
     assert len(rows) == 16
     assert set(kept) <= set(rows[0])
@@ -397,7 +397,7 @@ EXIT_USAGE: list[tuple[list[str], str]] = [
     ),
     (
         ["notes", "book", *MORE, "--screen", "6", "--no-run"],
-        "160 of 160 runs are missing or failed, in 00000000, 00001111,",
+        "320 of 320 runs are missing or failed, in 00000000, ",
     ),
     (["notes", "book", "--no-run"], "640 of 640 runs are missing or failed, in 000000, 000001,"),
     (

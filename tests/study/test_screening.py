@@ -16,7 +16,7 @@ from sgdprobe.study.screening import REST, Screening, as_screen, exact, fold_ove
 K, KEEP, SEEDS = 12, 6, 3
 
 
-@pytest.mark.parametrize(("k", "cells"), [(7, 16), (8, 16), (9, 32), (12, 32), (16, 32), (17, 64)])
+@pytest.mark.parametrize(("k", "cells"), [(3, 8), (7, 32), (8, 32), (12, 32), (16, 32), (17, 64)])
 def test_main_effects_are_free_of_each_other_and_of_pairs(k: int, cells: int) -> None:
     design = fold_over(k)
     assert (len(design), design[0], design[-1]) == (cells, (0,) * k, (1,) * k)
@@ -25,6 +25,19 @@ def test_main_effects_are_free_of_each_other_and_of_pairs(k: int, cells: int) ->
     np.testing.assert_array_equal(signs.sum(axis=0), 0)
     for i, j in combinations(range(k), 2):
         assert not (signs.T @ (signs[:, i] * signs[:, j])).any()
+
+
+@pytest.mark.parametrize(("k", "is_mixed"), [(6, False), (7, True)])
+def test_main_effects_of_six_are_free_of_triples(k: int, is_mixed: bool) -> None:
+    """Six columns of 16, as many as can be: a Sidon set in F_2^4."""
+    signs = 2 * np.array(fold_over(k)) - 1
+    mixed = [
+        (i, triple)
+        for i in range(k)
+        for triple in combinations([j for j in range(k) if j != i], 3)
+        if signs[:, i] @ signs[:, triple].prod(axis=1)
+    ]
+    assert bool(mixed) == is_mixed, mixed
 
 
 def factorial() -> Factorial:

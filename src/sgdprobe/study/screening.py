@@ -2,12 +2,14 @@
 
 2^k cells are too many for 12 differences. A fraction of them, chosen from the columns of a
 Hadamard matrix and repeated with all levels exchanged (fold-over), measures every main effect with
-2^m cells, 2 k <= 2^m, half of which are at each level of every factor. Main effects are then free
-of the interactions of two factors; they are mixed with those of three, five, …: two differences
-that matter only together do not show. Their effect is not lost, it is in the share of the rest
-(Box, Hunter and Hunter, Statistics for Experimenters, 2nd edition, 2005, chapter 6).
+2^m cells, at least 32 and 2 k, half of which are at each level of every factor. Main effects are
+then free of the interactions of two factors; they are mixed with those of three, five, …, of six
+factors with none of three. Two differences that matter only together do not show. Their effect is
+not lost, it is in the share of the rest (Box, Hunter and Hunter, Statistics for Experimenters, 2nd
+edition, 2005, chapter 6).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,15 +24,29 @@ from sgdprobe.study.intervals import Array, Estimate, estimate
 from sgdprobe.study.results import StudyResults
 
 REST = "the rest"
+LEAST_ROWS = 16  # of the matrix: a design has at least 32 cells
 
 
 def fold_over(k: int) -> list[Cell]:
     """Return the cells of the design for k factors, the baseline first and the target last."""
-    size = 1 << (k - 1).bit_length()  # of the Hadamard matrix: a power of two, at least k
-    rows = np.arange(size)
+    size = max(LEAST_ROWS, 1 << (k - 1).bit_length())  # a power of two, at least k
+    chosen = columns(k, size)
     # Sylvester's matrix as 0 and 1: the parity of the bits that row and column have in common.
-    half = np.array([[(row & column).bit_count() % 2 for column in range(k)] for row in rows])
+    half = np.array([[(row & column).bit_count() % 2 for column in chosen] for row in range(size)])
     return sorted({tuple(map(int, cell)) for cell in [*half, *(1 - half)]})
+
+
+def columns(k: int, size: int) -> list[int]:
+    """Choose k columns of Sylvester's matrix, such that few main effects are mixed with triples.
+
+    The product of columns a, b and c is column a ^ b ^ c: next is one that fewest triples give.
+    """
+    chosen = [0]
+    while len(chosen) < k:
+        triples = Counter(a ^ b ^ c for a, b, c in combinations(chosen, 3))
+        left = [column for column in range(size) if column not in chosen]
+        chosen.append(min(left, key=lambda column: triples[column]))
+    return chosen
 
 
 class Screen(Factorial):
