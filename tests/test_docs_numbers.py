@@ -273,7 +273,9 @@ def speed() -> Iterator[str]:
 
 
 def stuck() -> Iterator[str]:
-    yield f"in float32 end between {number(NOTES.min(), 0)} and {number(NOTES.max(), 0)} %"
+    least, most = number(NOTES.min(), 0), number(NOTES.max(), 0)
+    assert len(NOTES) == 40
+    yield f"forty runs of `notes` in float32 end between {least} and {most} %"
 
 
 def reproduced() -> Iterator[str]:
