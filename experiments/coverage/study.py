@@ -1,4 +1,4 @@
-"""How often do intervals hold? Four ways to make one, on runs like ours.
+"""Coverage and width of four kinds of intervals, on runs like ours.
 
 python experiments/coverage/study.py        (half a minute)
 
@@ -222,17 +222,19 @@ def looks(y: Array, studies: int) -> Rows:
     return rows
 
 
+def selected(rows: Rows, kind: str, method: str, n: int) -> Rows:
+    """Return the counts of a kind of population, without those whose runs are all equal."""
+    wanted = (kind, method, n, 0)
+    return [r for r in rows if (r["kind"], r["method"], r["n"], r["constant"]) == wanted]
+
+
 def table(rows: Rows, kind: str) -> str:
     """Return the table of a kind of population: how often intervals hold, and their width."""
     lines = ["| n | " + " | ".join(METHODS) + " |", "|---|" + "---|" * len(METHODS)]
     for n in SEEDS:
         texts = []
         for method in METHODS:
-            found = [
-                row
-                for row in rows
-                if (row["kind"], row["n"], row["method"], row["constant"]) == (kind, n, method, 0)
-            ]
+            found = selected(rows, kind, method, n)
             holds = [100 * row["holds"] for row in found]
             width = 100 * float(np.median([row["width"] for row in found]))
             size = "no end" if np.isinf(width) else f"{width:.2f}"
@@ -275,11 +277,7 @@ def page(rows: Rows, both: Mapping[int, tuple[float, float]], looked: Rows, y: A
 
 def of_cells(rows: Rows, method: str, n: int) -> dict[str, str]:
     """Return median, worst and width of a method for the real cells."""
-    found = [
-        row
-        for row in rows
-        if (row["kind"], row["n"], row["method"], row["constant"]) == ("real cells", n, method, 0)
-    ]
+    found = selected(rows, "real cells", method, n)
     holds = [100 * row["holds"] for row in found]
     width = 100 * float(np.median([row["width"] for row in found]))
     return {

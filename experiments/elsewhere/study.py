@@ -145,7 +145,7 @@ def table(found: Mapping[str, Estimates]) -> str:
 
 
 def short(name: str) -> str:
-    """Return the last part of a setting's name: rate, hidden, scale."""
+    """Return a plain word for a setting."""
     return {
         "training.learning_rate": "rate", "network.hidden": "layers", "data.scale": "pixels",
         "network.softmax_over": "softmax", "init.scale": "weights",

@@ -1,4 +1,4 @@
-"""How long do commands take in a store of many runs, and with how much memory?
+"""Time and memory of commands in a store of many runs.
 
 python tests/benchmarks/large_store.py --runs 20000 --out DIR
 python tests/benchmarks/large_store.py --runs 5000 --server --out DIR

@@ -106,7 +106,7 @@ def test_the_shares_of_the_exact_study_are_those_of_the_whole_surface(screening:
 
 
 def test_two_that_matter_only_together_show_in_the_rest() -> None:
-    """What a screening cannot see is not lost: the rest has it as its share."""
+    """Their effect is not lost: it is in the share of the rest."""
     design = as_screen(factorial(), KEEP)
 
     def hidden(cell: Cell) -> float:

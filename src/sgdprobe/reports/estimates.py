@@ -123,7 +123,7 @@ class Estimates:
 
     @cached_property
     def held_shares(self) -> tuple[dict[str, float], float]:
-        """How often the interval of each share, and of the gap, holds in studies drawn again.
+        """The share of redrawn studies in which the interval of each share, and of the gap, holds.
 
         The second number is of studies in which all of them hold.
         """
@@ -133,7 +133,7 @@ class Estimates:
 
     @cached_property
     def held_cells(self) -> dict[Cell, float]:
-        """How often the interval of each cell holds in studies drawn again, the least often first.
+        """The share of redrawn studies in which the interval of each cell holds, the least first.
 
         Cells whose seeds are all equal are left out: they have no interval.
         """

@@ -233,7 +233,7 @@ class SweepTable:
 
     @cached_property
     def least_held(self) -> float | None:
-        """How often a cell's interval holds in studies drawn again from its runs, the least often.
+        """The share of redrawn studies in which a cell's interval holds: that of the worst cell.
 
         None where no cell has an interval.
         """

@@ -102,7 +102,7 @@ def stopping_level(looks: tuple[int, ...], level: float = LEVEL) -> float:
     errors = np.stack([values[:, :n].std(axis=1, ddof=1) / np.sqrt(n) for n in looks])
 
     def least(candidate: float) -> float:
-        """How often the interval holds, for the spread for which it does least often."""
+        """Return the coverage for the spread for which it is least."""
         half = errors * np.array([[student_t(n, candidate)] for n in looks])
         holds = away <= half
 

@@ -42,13 +42,17 @@ class Prediction:
         return self.predicted.low <= self.measured <= self.predicted.high
 
 
-def near_ends(k: int) -> list[Cell]:
-    """Return the cells at most two changes from either end; for k < 6 fewer from the target.
+def from_target(k: int) -> int:
+    """Return how many changes from the target a cell of the fit may be; -1: none is in it.
 
-    Otherwise these would be all cells, and none would be left to predict.
+    Two, as from the baseline, but for k < 6 fewer: then two would leave no cell to predict.
     """
-    from_target = min(2, k - 4)
-    return [cell for cell in all_cells(k) if sum(cell) <= 2 or k - sum(cell) <= from_target]
+    return min(2, k - 4)
+
+
+def near_ends(k: int) -> list[Cell]:
+    """Return the cells at most two changes from the baseline, or `from_target` from the target."""
+    return [cell for cell in all_cells(k) if sum(cell) <= 2 or k - sum(cell) <= from_target(k)]
 
 
 def predictions(y: Array) -> list[Prediction]:

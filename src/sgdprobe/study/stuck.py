@@ -17,7 +17,7 @@ from sgdprobe.study.intervals import LEVEL, Array, Estimate, binomial, estimate
 
 @dataclass(frozen=True)
 class Reached:
-    """How many of a cell's runs reach the accuracy, the exact interval of their share, their mean.
+    """A cell's runs that reach the accuracy: number, exact interval of their share, mean.
 
     healthy : the mean accuracy of those that reach it; None of fewer than two.
     """
