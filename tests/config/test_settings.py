@@ -84,6 +84,13 @@ def test_what_is_not_given_keeps_its_default() -> None:
         ({"training": {"batch_size": 601}}, 600, "training.batch_size must be at most 600"),
         ({"data": {"validation": 600}}, 600, "data.validation must be less than 600"),
         ({"data": {"validation": 501}}, 600, "training.batch_size must be at most 99"),
+        ({"data": {"train_images": 601}}, 600, "data.train_images must be at most 600"),
+        (
+            {"data": {"validation": 200, "train_images": 401}},
+            600,
+            "data.train_images must be at most 400, those that are not held out; got 401",
+        ),
+        ({"data": {"train_images": 50}}, 600, "training.batch_size must be at most 50"),
     ],
 )
 def test_refused_by_the_data(settings: Mapping[str, Any], images: int, message: str) -> None:
@@ -97,7 +104,8 @@ def test_a_batch_of_all_images_fits() -> None:
 
 def test_unknown_lists_the_siblings() -> None:
     assert str(unknown_setting("init.skale", 3)) == (
-        "init.skale=3: no such setting; there are init.scheme, init.scale; did you mean init.scale?"
+        "init.skale=3: no such setting; there are init.scheme, init.scale, init.bias_scale; "
+        "did you mean init.scale?"
     )
     assert "there are seed, dtype, bits, data, network" in str(
         unknown_setting("nothing.like.it", None)
@@ -131,13 +139,17 @@ OTHER: dict[str, Any] = {
     "data.name": "other",
     "data.root": "/some/folder",
     "data.scale": "none",
+    "data.train_images": 100,
     "data.validation": 1,
     "network.hidden": [50, 100],
     "network.activation": "relu",
+    "network.output": "sigmoid",
     "network.softmax_over": "batch",
     "network.loss": "mean_squared_error",
+    "network.loss_reduction": "sum",
     "init.scheme": "he",
     "init.scale": 0.02,
+    "init.bias_scale": 0.1,
     "training.learning_rate": 0.2,
     "training.batch_size": 128,
     "training.iterations": 1,

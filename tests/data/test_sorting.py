@@ -25,7 +25,7 @@ def test_a_split_by_hand() -> None:
 
 
 def test_every_image_of_mnist_is_in_its_place(mnist: Dataset) -> None:
-    splits = sorted_splits(mnist, 10_000)
+    splits = sorted_splits(mnist, 10_000, 50_000)
     assert splits.validation is not None
     for split, images, labels in (
         (splits.train, mnist.train_images[:50_000], mnist.train_labels[:50_000]),
@@ -39,7 +39,7 @@ def test_every_image_of_mnist_is_in_its_place(mnist: Dataset) -> None:
 
 
 def test_dark_counts_the_zeros_at_the_beginning_of_each_image(mnist: Dataset) -> None:
-    splits = sorted_splits(mnist, 0)
+    splits = sorted_splits(mnist, 0, 60_000)
     assert splits.validation is None
     train, test = splits.train.leading_zeros, splits.test.leading_zeros
     assert (len(train), len(test)) == (60_000, 10_000)

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from oracle import assert_same_gradient, numerical_gradient, sharp_partial
 
-from sgdprobe.nn import ACTIVATIONS, INITIALIZERS, LOSSES, SOFTMAX_AXIS, Network, draw_params
+from sgdprobe.nn import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    LOSS_REDUCTIONS,
+    LOSSES,
+    OUTPUTS,
+    SOFTMAX_AXIS,
+    Network,
+    draw_params,
+)
 from sgdprobe.nn.functions import Array, Labels
 
 STEP = 5e-4  # with Richardson's combination: larger, and so with less rounding, than the notes'
@@ -91,3 +100,26 @@ def test_a_missing_bias_gradient_is_noticed() -> None:
     central = numerical_gradient(lambda _: network.loss(x, t), network.params["b1"])
     with pytest.raises(AssertionError, match=r"^b1\[\d\]: backprop 0, .* relative error 1"):
         assert_same_gradient("b1", np.zeros(5), dict(np.ndenumerate(central)))
+
+
+@pytest.mark.parametrize("reduction", LOSS_REDUCTIONS)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_gradient_of_every_output(output: str, loss: str, reduction: str) -> None:
+    rng = np.random.default_rng(3)
+    params = draw_params(
+        rng, (6, 5, 3), scheme="xavier", scale=1.0, dtype="float64", bias_scale=0.5
+    )
+    params["b2"] += 2.0  # outputs without a softmax stay above 0, where the logarithm needs them
+    network = Network(params, loss=loss, output=output, loss_reduction=reduction)
+    x, t = rng.random((7, 6)), rng.integers(0, 3, 7)
+    check_gradient(network, x, t)
+
+
+def test_the_sum_is_the_mean_times_the_batch() -> None:
+    rng = np.random.default_rng(4)
+    params = draw_params(rng, (6, 5, 3), scheme="xavier", scale=1.0, dtype="float64")
+    mean, total = Network(params), Network(params, loss_reduction="sum")
+    x, t = rng.random((7, 6)), rng.integers(0, 3, 7)
+    assert total.gradient(x, t) == pytest.approx(7 * mean.gradient(x, t))
+    np.testing.assert_allclose(total.grad, 7 * mean.grad)

@@ -20,6 +20,7 @@ from sgdprobe.config.validators import (
     STORE_URI,
     Validator,
     choice,
+    choice_or_file,
     non_empty_str,
     nullable,
     number,
@@ -29,11 +30,15 @@ from sgdprobe.nn import (
     ACTIVATIONS,
     GRADIENTS,
     INITIALIZERS,
+    LOSS_REDUCTIONS,
     LOSSES,
     OPTIMIZERS,
+    OUTPUTS,
     SAMPLINGS,
     SOFTMAX_AXIS,
 )
+from sgdprobe.nn.foreign import ForeignError, foreign_hash, is_foreign, load_foreign
+from sgdprobe.nn.functions import activation_function
 from sgdprobe.provenance.environment import KERNEL_LEVELS
 
 
@@ -84,6 +89,7 @@ class DataSettings:
         tunable=False,
     )
     scale: str = _choice("unit", ("unit", "none", "standard"), label="pixels")
+    train_images: int | None = setting(None, nullable(number(int, least=1)))
     validation: int = setting(0, number(int, least=0), tunable=False)
 
 
@@ -92,17 +98,22 @@ class NetworkSettings:
     """The layers between pixels and classes."""
 
     hidden: tuple[int, ...] = setting((50,), LAYER_WIDTHS, bare=True)
-    activation: str = _choice("sigmoid", ACTIVATIONS, bare=True)
+    activation: str = setting(
+        "sigmoid", choice_or_file(ACTIVATIONS, activation_function), bare=True
+    )
+    output: str = _choice("softmax", OUTPUTS)
     softmax_over: str = _choice("sample", SOFTMAX_AXIS)
     loss: str = _choice("cross_entropy", LOSSES, bare=True)
+    loss_reduction: str = _choice("mean", LOSS_REDUCTIONS, label="reduction")
 
 
 @dataclass(frozen=True)
 class InitSettings:
-    """The spread of the weights before training."""
+    """The spread of the weights and biases before training."""
 
     scheme: str = _choice("normal", INITIALIZERS, bare=True)
     scale: float = setting(0.01, number(float, least=0))
+    bias_scale: float = setting(0.0, number(float, least=0))
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,7 @@ class TrainingSettings:
     iterations: int | None = setting(10000, nullable(number(int, least=1)))
     epochs: int | None = setting(None, nullable(number(int, least=1)))
     sampling: str = _choice("with_replacement", SAMPLINGS)
-    gradient: str = _choice("backprop", GRADIENTS)
+    gradient: str = setting("backprop", choice_or_file(GRADIENTS, load_foreign))
     optimizer: str = _choice("sgd", OPTIMIZERS, bare=True)
     momentum: float = setting(0.9, number(float, least=0, below=1))
     beta1: float = setting(0.9, number(float, least=0, below=1))
@@ -187,6 +198,11 @@ class Settings:
         """Return the flat settings of a run's key: those that can change its numbers."""
         return {key: value for key, value in self.flat().items() if key not in EXCLUDED}
 
+    def foreign(self) -> dict[str, str]:
+        """Return {FILE.py:NAME: SHA-256 of the file} of the functions that are the user's own."""
+        names = (self.network.activation, self.training.gradient)
+        return {name: foreign_hash(name) for name in names if is_foreign(name)}
+
     @property
     def workload(self) -> str:
         """Return a text that is the same for runs that take about the same time."""
@@ -232,6 +248,8 @@ def check_value(key: str, value: Any, check: Validator) -> Any:
     """Return the value in its own type. Raises SettingsError, which names the key."""
     try:
         return check(value)
+    except ForeignError as error:
+        raise SettingsError(f"{key}={value}: {error}") from error
     except ValueError:
         raise invalid_value(key, value, check.expects) from None
 
@@ -304,5 +322,9 @@ def check_against_data(settings: Settings, examples: int) -> None:
     of = "the number of training images"
     if held_out >= examples:
         raise invalid_value("data.validation", held_out, f"less than {examples}, {of}")
-    if size > examples - held_out:
-        raise invalid_value("training.batch_size", size, f"at most {examples - held_out}, {of}")
+    kept = settings.data.train_images or examples - held_out
+    if kept > examples - held_out:
+        left = "those that are not held out" if held_out else of
+        raise invalid_value("data.train_images", kept, f"at most {examples - held_out}, {left}")
+    if size > kept:
+        raise invalid_value("training.batch_size", size, f"at most {kept}, {of}")

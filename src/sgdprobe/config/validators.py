@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sgdprobe.nn.foreign import is_foreign
 from sgdprobe.paths import absolute_path, absolute_uri
 
 
@@ -61,6 +62,20 @@ def choice(words: Iterable[str]) -> Validator:
         f"one of {', '.join(known)}",
         lambda value: _require(isinstance(value, str) and value in known, value),
     )
+
+
+def choice_or_file(words: Iterable[str], load: Callable[[str], Any]) -> Validator:
+    """Accept one of some words, or FILE.py:NAME; `load` raises ForeignError if it is of no use."""
+    listed = choice(words)
+
+    def convert(value: Any) -> str:
+        if isinstance(value, str) and is_foreign(value):
+            load(value)
+            return value
+        word: str = listed(value)
+        return word
+
+    return Validator(f"{listed.expects}, or FILE.py:NAME", convert)
 
 
 def non_empty_str(expects: str = "a text") -> Validator:

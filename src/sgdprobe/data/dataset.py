@@ -72,13 +72,9 @@ class Dataset:
 
 
 @lru_cache(maxsize=2)
-def pixel_mean_and_std(data: Dataset, held_out: int = 0) -> tuple[float, float]:
-    """Return mean and standard deviation of the training images' pixels, 0 … 255.
-
-    held_out : the number of last images that are left out, since training must not see them.
-    """
-    kept = data.train_images[: len(data.train_images) - held_out]
-    counts = np.bincount(kept.ravel(), minlength=256)
+def pixel_mean_and_std(data: Dataset, count: int) -> tuple[float, float]:
+    """Return mean and standard deviation of the first `count` training images' pixels, 0 … 255."""
+    counts = np.bincount(data.train_images[:count].ravel(), minlength=256)
     values = np.arange(256.0)
     mean = float(np.average(values, weights=counts))
     return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))

@@ -62,9 +62,8 @@ class SortedSplits:
 
 
 @lru_cache(maxsize=1)  # it takes as much memory as the images themselves
-def sorted_splits(data: Dataset, held_out: int) -> SortedSplits:
-    """Sort all splits; the last `held_out` training images are the validation split."""
-    kept = len(data.train_images) - held_out
+def sorted_splits(data: Dataset, held_out: int, train_images: int) -> SortedSplits:
+    """Sort all splits: the first `train_images`, and the last `held_out` for validation."""
 
     def part(examples: slice) -> SortedSplit:
         return SortedSplit.from_images(
@@ -72,9 +71,9 @@ def sorted_splits(data: Dataset, held_out: int) -> SortedSplits:
         )
 
     return SortedSplits(
-        train=part(slice(kept)),
+        train=part(slice(train_images)),
         test=SortedSplit.from_images(data.test_images, data.test_labels, data.pixel_order),
-        validation=part(slice(kept, None)) if held_out else None,
+        validation=part(slice(-held_out, None)) if held_out else None,
     )
 
 

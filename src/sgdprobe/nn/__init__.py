@@ -4,7 +4,9 @@ from sgdprobe.nn.batches import SAMPLINGS, permutation, updates_per_epoch, with_
 from sgdprobe.nn.examples import Examples
 from sgdprobe.nn.functions import (
     ACTIVATIONS,
+    LOSS_REDUCTIONS,
     LOSSES,
+    OUTPUTS,
     SOFTMAX_AXIS,
     cross_entropy_error,
     identity,
@@ -26,7 +28,9 @@ __all__ = [
     "GRADIENTS",
     "INITIALIZERS",
     "LOSSES",
+    "LOSS_REDUCTIONS",
     "OPTIMIZERS",
+    "OUTPUTS",
     "SAMPLINGS",
     "SGD",
     "SOFTMAX_AXIS",

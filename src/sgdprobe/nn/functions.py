@@ -11,11 +11,13 @@ one, is an array to write into, as in NumPy; it may be the input itself.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sgdprobe.nn.foreign import is_foreign, load_foreign
 
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -24,7 +26,13 @@ Row = TypeVar("Row")
 
 
 def look_up(what: str, name: str, table: Mapping[str, Row]) -> Row:
-    """Return the row of this name. Raises ValueError with all names if there is none."""
+    """Return the row of this name, or what FILE.py:NAME is in a file of the user's.
+
+    Raises ValueError with all names if there is none.
+    """
+    if is_foreign(name):
+        found: Row = load_foreign(name)
+        return found
     if name not in table:
         raise ValueError(f"{what} must be one of {', '.join(table)}; got {name!r}")
     return table[name]
@@ -107,6 +115,27 @@ class ActivationFunction:
     derivative: Callable[..., Array]
     max_slope: float
     keeps_input: bool = False
+
+
+def activation_function(name: str) -> ActivationFunction:
+    """Return the activation of this name, or that of FILE.py:NAME with NAME_derivative beside it.
+
+    Both of the user's functions take a : (n, units) and return an array of its shape.
+    Raises ValueError.
+    """
+    found: Any = look_up("activation", name, ACTIVATIONS)
+    if isinstance(found, ActivationFunction):
+        return found
+    derivative = load_foreign(f"{name}_derivative")
+    slopes = np.abs(derivative(np.linspace(-10.0, 10.0, 2001)))
+    return ActivationFunction(
+        partial(_into, found), partial(_into, derivative), float(slopes.max()), keeps_input=True
+    )
+
+
+def _into(function: Callable[[Array], Array], a: Array, out: Array) -> Array:
+    np.copyto(out, function(a))
+    return out
 
 
 ACTIVATIONS = {
@@ -201,6 +230,34 @@ def check_labels(t: Labels, classes: int) -> None:
         raise ValueError(f"labels must be 0 … {classes - 1}; got {wrong}")
 
 
+# The function between the scores, which the last layer's weights give, and the loss. Where the name
+# has two parts, the scores pass through the first before they come to the softmax: programs do that
+# by mistake, since their loss has a softmax of its own. Without a softmax the loss sees the values
+# themselves, as in networks that predict numbers.
+@dataclass(frozen=True)
+class Output:
+    """The last functions of a network: `first` of the scores, if any, and a softmax, if any.
+
+    first : "softmax", or a name in ACTIVATIONS.
+    """
+
+    first: str | None
+    softmax: bool
+
+
+OUTPUTS = {
+    "softmax": Output(None, softmax=True),
+    "softmax_softmax": Output("softmax", softmax=True),
+    "sigmoid_softmax": Output("sigmoid", softmax=True),
+    "relu_softmax": Output("relu", softmax=True),
+    "sigmoid": Output("sigmoid", softmax=False),
+    "relu": Output("relu", softmax=False),
+    "identity": Output(None, softmax=False),
+}
+
+# Over the n examples of a batch; with "sum" the gradient, and so each step, is n times as long.
+LOSS_REDUCTIONS = {"mean": False, "sum": True}
+
 # Losses with their derivative by a, the input of the softmax. With g = dL/dy it is
 # dL/da = y (g - sum(g y)), and the sum is the softmax's. Both work on y.T and out.T: rows of
 # classes, which is how a network of several layers has them in memory. Training calls them, so
@@ -251,15 +308,40 @@ def mean_squared_backward(y: Array, t: Labels, over: str, out: Array) -> float:
     return loss
 
 
+# The same losses for outputs without a softmax, with their derivative by y.
+
+
+def cross_entropy_derivative(y: Array, t: Labels, out: Array) -> float:
+    """Return cross_entropy_error and write dL/dy, which is 0 but for the true class, into out."""
+    picked = y[np.arange(len(y)), t] + LOG_EPSILON
+    out.fill(0.0)
+    out[np.arange(len(y)), t] = -1 / (len(y) * picked)
+    return -float(np.log(picked).sum()) / len(y)
+
+
+def mean_squared_derivative(y: Array, t: Labels, out: Array) -> float:
+    """Return mean_squared_error and write dL/dy = (y - t) / n into out."""
+    np.copyto(out, y)
+    out[np.arange(len(y)), t] -= 1.0
+    loss = float(0.5 * np.sum(out * out) / len(y))
+    out *= 1 / len(y)
+    return loss
+
+
 @dataclass(frozen=True)
 class LossFunction:
-    """A loss of (y, t), and the same loss with its derivative by the scores."""
+    """A loss of (y, t), the same with its derivative by the softmax's input, and with that by y."""
 
     function: Callable[[Array, Labels], float]
     backward: Callable[[Array, Labels, str, Array], float]
+    derivative: Callable[[Array, Labels, Array], float]
 
 
 LOSSES = {
-    "cross_entropy": LossFunction(cross_entropy_error, cross_entropy_backward),
-    "mean_squared_error": LossFunction(mean_squared_error, mean_squared_backward),
+    "cross_entropy": LossFunction(
+        cross_entropy_error, cross_entropy_backward, cross_entropy_derivative
+    ),
+    "mean_squared_error": LossFunction(
+        mean_squared_error, mean_squared_backward, mean_squared_derivative
+    ),
 }

@@ -1,4 +1,4 @@
-"""Initial weights: the standard deviation of each layer's weights. Biases start at 0."""
+"""Initial weights: the standard deviation of each layer's weights, and of the biases."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -38,13 +38,20 @@ INITIALIZERS: dict[str, Callable[[int, int], float]] = {
 
 
 def draw_params(
-    rng: np.random.Generator, sizes: Sequence[int], *, scheme: str, scale: float, dtype: str
+    rng: np.random.Generator,
+    sizes: Sequence[int],
+    *,
+    scheme: str,
+    scale: float,
+    dtype: str,
+    bias_scale: float = 0.0,
 ) -> dict[str, Array]:
     """Draw {"W1": (fan_in, fan_out), "b1": (fan_out,), …} for layers of the given sizes.
 
     sizes : (pixels, hidden …, classes). Each W is from N(0, (scale · std of the scheme)²), drawn
-    in float64 and then rounded, so that float32 and float64 runs of one seed start alike.
-    scheme : a name in INITIALIZERS. scale : 0 or more. dtype : "float32" or "float64".
+    in float64 and then rounded, so that float32 and float64 runs of one seed start alike. Biases
+    are from N(0, bias_scale²), drawn after all W, so that these do not depend on bias_scale.
+    scheme : a name in INITIALIZERS. scale, bias_scale : 0 or more. dtype : "float32" or "float64".
     Raises ValueError for others.
     """
     std_of = look_up("scheme", scheme, INITIALIZERS)
@@ -59,4 +66,7 @@ def draw_params(
         with np.errstate(over="ignore"):  # a scale beyond the float type shows in the first loss
             params[f"W{k}"] = W.astype(dtype)
         params[f"b{k}"] = np.zeros(fan_out, dtype)
+    for name, values in params.items() if bias_scale else ():
+        if name.startswith("b"):
+            values[:] = bias_scale * rng.standard_normal(values.shape)
     return params

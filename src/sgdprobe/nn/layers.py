@@ -1,4 +1,4 @@
-"""The layers of a network, as in the book: Affine, Activation, SoftmaxWithLoss.
+"""The layers of a network, as in the book: Affine, Activation, Softmax, SoftmaxWithLoss, Loss.
 
 A layer is made for batches of n examples. It owns the arrays that it writes into, so a pass
 allocates nothing, and what `forward` and `backward` return is overwritten by the next call.
@@ -139,25 +139,62 @@ class Activation:
         return np.multiply(dout, self.slope, dout)
 
 
+class Softmax:
+    """A softmax of each sample that is not the last function. like : an array as its input is."""
+
+    def __init__(self, like: Array) -> None:
+        self.y: Array = np.empty_like(like)
+
+    def forward(self, a: Array) -> Array:
+        """Return the softmax of a : (n, units)."""
+        return softmax_into(self.y, a, "sample")
+
+    def backward(self, dout: Array) -> Array:
+        """Return y · (dout - sum of dout · y over the units), written into dout."""
+        dout -= np.add.reduce(dout * self.y, axis=1, keepdims=True)
+        return np.multiply(dout, self.y, dout)
+
+
 class SoftmaxWithLoss:
     """Softmax and loss in one layer, since their common derivative is simple.
 
     over : "sample" or "batch", as in `softmax`. like : an array as its input is, (n, classes).
+    keep_input : the layer below needs what it has put out, so do not overwrite it.
     """
 
-    def __init__(self, loss_function: LossFunction, over: str, like: Array) -> None:
+    def __init__(
+        self, loss_function: LossFunction, over: str, like: Array, *, keep_input: bool = False
+    ) -> None:
         self.loss_function = loss_function
         self.over = over
+        self.y: Array | None = np.empty_like(like) if keep_input else None
         self.dx: Array = np.empty_like(like)
 
     def forward(self, a: Array, t: Labels) -> float:
-        """Return the loss of scores a : (n, classes), overwritten, and labels t : (n,) integers.
+        """Return the loss of scores a : (n, classes) and labels t : (n,) integers.
 
-        The derivative is computed here too, from what the loss has at hand.
+        The derivative is computed here too, from what the loss has at hand. Overwrites a, unless it
+        is to be kept.
         """
-        y = softmax_into(a, a, self.over)
+        y = softmax_into(a if self.y is None else self.y, a, self.over)
         return self.loss_function.backward(y, t, self.over, self.dx)
 
     def backward(self) -> Array:
         """Return the loss's derivative by the scores : (n, classes)."""
+        return self.dx
+
+
+class Loss:
+    """A loss of outputs that have passed no softmax. like : an array as its input is."""
+
+    def __init__(self, loss_function: LossFunction, like: Array) -> None:
+        self.loss_function = loss_function
+        self.dx: Array = np.empty_like(like)
+
+    def forward(self, y: Array, t: Labels) -> float:
+        """Return the loss of outputs y : (n, classes) and labels t : (n,) integers."""
+        return self.loss_function.derivative(y, t, self.dx)
+
+    def backward(self) -> Array:
+        """Return the loss's derivative by the outputs : (n, classes)."""
         return self.dx

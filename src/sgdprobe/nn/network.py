@@ -12,15 +12,26 @@ import numpy as np
 
 from sgdprobe.nn.functions import (
     ACTIVATIONS,
+    LOSS_REDUCTIONS,
     LOSSES,
+    OUTPUTS,
     SOFTMAX_AXIS,
     Array,
     Labels,
+    activation_function,
     check_labels,
     look_up,
     softmax_into,
 )
-from sgdprobe.nn.layers import Activation, Affine, Layer, PixelAffine, SoftmaxWithLoss
+from sgdprobe.nn.layers import (
+    Activation,
+    Affine,
+    Layer,
+    Loss,
+    PixelAffine,
+    Softmax,
+    SoftmaxWithLoss,
+)
 
 
 def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
@@ -65,7 +76,7 @@ class Layers(NamedTuple):
     """The layers for one batch size: up to the scores, and the last one, which has the loss."""
 
     up_to_scores: list[Layer]
-    last: SoftmaxWithLoss
+    last: SoftmaxWithLoss | Loss
 
 
 class Network:
@@ -74,6 +85,7 @@ class Network:
     params : {"W1": (pixels, units), "b1": (units,), …}, all of one float type; copied. Raises
     ValueError for shapes that do not fit each other, and other types.
     activation : a name in ACTIVATIONS. softmax_over : in SOFTMAX_AXIS. loss : in LOSSES.
+    output : in OUTPUTS. loss_reduction : in LOSS_REDUCTIONS.
     factor, offset : they let x stay pixels, 0 … 255; see `PixelAffine`.
 
     x : (n, pixels) in the methods may lack first columns that are 0 for all n.
@@ -86,6 +98,8 @@ class Network:
         activation: str = "sigmoid",
         softmax_over: str = "sample",
         loss: str = "cross_entropy",
+        output: str = "softmax",
+        loss_reduction: str = "mean",
         factor: float = 1.0,
         offset: float = 0.0,
     ) -> None:
@@ -96,10 +110,12 @@ class Network:
         self.params = _views(self.theta, shapes)
         self.grads = _views(self.grad, shapes)
         self.depth = len(shapes) // 2
-        self.activation = look_up("activation", activation, ACTIVATIONS)
+        self.activation = activation_function(activation)
         look_up("softmax_over", softmax_over, SOFTMAX_AXIS)
         self.softmax_over = softmax_over
         self.loss_function = look_up("loss", loss, LOSSES)
+        self.output = look_up("output", output, OUTPUTS)
+        self.is_sum = look_up("loss_reduction", loss_reduction, LOSS_REDUCTIONS)
         self.factor, self.offset = factor, offset
         self._layers: dict[int, Layers] = {}
 
@@ -123,16 +139,29 @@ class Network:
             affine = Affine(W[k], b[k], dW[k], db[k], n, column_major=is_last)
             layers += [Activation(self.activation, like=a), affine]
             a = affine.y
-        return Layers(layers, SoftmaxWithLoss(self.loss_function, self.softmax_over, like=a))
+        return self._with_output(layers, a)
+
+    def _with_output(self, layers: list[Layer], a: Array) -> Layers:
+        """Return the layers up to the scores and, after them, those of the output and the loss."""
+        first, softmax = self.output.first, self.output.softmax
+        if first is not None:
+            layer = Softmax(a) if first == "softmax" else Activation(ACTIVATIONS[first], like=a)
+            layers = [*layers, layer]
+        if not softmax:
+            return Layers(layers, Loss(self.loss_function, like=a))
+        keep = first is not None
+        last = SoftmaxWithLoss(self.loss_function, self.softmax_over, like=a, keep_input=keep)
+        return Layers(layers, last)
 
     def slopes(self, n: int) -> list[Array]:
         """Return each hidden layer's slope : (n, units), from the last gradient over n examples."""
-        return [
+        activations = [
             layer.slope for layer in self.layers(n).up_to_scores if isinstance(layer, Activation)
         ]
+        return activations[: self.depth - 1]  # one more may belong to the output
 
     def scores(self, x: Array) -> Array:
-        """Return the input of the softmax, a : (n, classes); overwritten by the next pass over n.
+        """Return the last layer's input, a : (n, classes); overwritten by the next pass over n.
 
         x : (n, pixels) float. Raises ValueError for another shape or a wider type.
         """
@@ -151,13 +180,14 @@ class Network:
             raise ValueError(f"x must be {dtype}, as the weights are; got {x.dtype}")
 
     def forward(self, x: Array) -> Array:
-        """Return y : (n, classes), after the softmax; overwritten by the next pass over n."""
+        """Return the outputs y : (n, classes); overwritten by the next pass over n."""
         a = self.scores(x)
-        return softmax_into(a, a, self.softmax_over)
+        return softmax_into(a, a, self.softmax_over) if self.output.softmax else a
 
     def loss(self, x: Array, t: Labels) -> float:
         """Return the loss of a batch. t : (n,) integer labels, or (n, classes) one-hot."""
-        return self.loss_function.function(self.forward(x), t)
+        loss = self.loss_function.function(self.forward(x), t)
+        return loss * len(x) if self.is_sum else loss
 
     def gradient(self, x: Array, t: Labels) -> float:
         """Return the loss of a batch and write its derivative by every weight into `grad`.
@@ -180,6 +210,9 @@ class Network:
             x = layer.forward(x)
         loss = last.forward(x, t)
         dout = last.backward()
+        if self.is_sum:
+            loss *= len(x)
+            dout *= len(x)
         for layer in reversed(layers):
             dout = layer.backward(dout)
         return loss

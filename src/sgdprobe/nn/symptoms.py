@@ -37,7 +37,9 @@ GRADIENT_SYMPTOMS: dict[str, Callable[[Array, Array], float]] = {"gradient_norm"
 SLOPE_SYMPTOMS: dict[str, Callable[[Array, float], float]] = {"saturated": saturated, "dead": dead}
 
 
-@np.errstate(over="ignore", invalid="ignore")  # in a network that diverges: that is a symptom too
+@np.errstate(
+    over="ignore", invalid="ignore", divide="ignore"
+)  # in a network that diverges: that is a symptom too
 def symptoms(network: Network, x: Array, t: Labels) -> dict[str, float]:
     """Return {"gradient_norm_1": …, "saturated_1": …, …}; layers are numbered from 1.
 

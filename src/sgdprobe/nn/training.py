@@ -17,7 +17,9 @@ from sgdprobe.nn.optimizer import Optimizer
 from sgdprobe.nn.symptoms import symptoms
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a run that diverges overflows; its loss shows it
+@np.errstate(
+    over="ignore", invalid="ignore", divide="ignore"
+)  # a run that diverges overflows; its loss shows it
 def run_updates(
     network: Network,
     batches: Iterable[tuple[Array, Labels]],

@@ -9,8 +9,14 @@ from sgdprobe.data import Dataset, SortedSplit, load, pixel_mean_and_std, sorted
 from sgdprobe.errors import DataError
 from sgdprobe.nn import OPTIMIZERS, Examples, Network, Optimizer, draw_params, updates_per_epoch
 from sgdprobe.nn.functions import Array
+from sgdprobe.provenance.source import source_hash
 
 Params = dict[str, Array]
+
+
+def run_key(settings: Settings, data: Dataset) -> str:
+    """Return the key of a run: the same for runs with the same numbers."""
+    return settings.key(data.digest, source_hash(), *settings.foreign().values())
 
 
 def load_data(settings: Settings) -> Dataset:
@@ -18,13 +24,18 @@ def load_data(settings: Settings) -> Dataset:
     data = load(settings.data.name, settings.data.root)
     check_against_data(settings, len(data.train_images))
     if settings.data.scale == "standard":
-        mean, std = pixel_mean_and_std(data, settings.data.validation)
+        mean, std = pixel_mean_and_std(data, train_images(settings, data))
         if std == 0.0:
             raise DataError(
                 f"data.scale=standard: all pixels of the training images are {mean:g}, so they "
                 "have no deviation to divide by; choose unit or none"
             )
     return data
+
+
+def train_images(settings: Settings, data: Dataset) -> int:
+    """The number of images to train on: the first ones."""
+    return settings.data.train_images or len(data.train_images) - settings.data.validation
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ def splits(settings: Settings, data: Dataset) -> Splits:
             dtype=settings.dtype,
         )
 
-    parts = sorted_splits(data, settings.data.validation)
+    parts = sorted_splits(data, settings.data.validation, train_images(settings, data))
     return Splits(
         train=examples(parts.train),
         test=examples(parts.test),
@@ -61,7 +72,7 @@ def factor_and_offset(settings: Settings, data: Dataset) -> tuple[float, float]:
     if settings.data.scale == "unit":
         return 1 / 255, 0.0
     if settings.data.scale == "standard":
-        mean, std = pixel_mean_and_std(data, settings.data.validation)
+        mean, std = pixel_mean_and_std(data, train_images(settings, data))
         return 1 / std, mean / std
     return 1.0, 0.0
 
@@ -69,8 +80,7 @@ def factor_and_offset(settings: Settings, data: Dataset) -> tuple[float, float]:
 def updates_and_epochs(settings: Settings, data: Dataset) -> tuple[int, int]:
     """The run's length in updates, and in epochs, a last part-epoch counting as one."""
     training = settings.training
-    kept = len(data.train_images) - settings.data.validation
-    per_epoch = updates_per_epoch(kept, training.batch_size)
+    per_epoch = updates_per_epoch(train_images(settings, data), training.batch_size)
     if training.epochs is not None:
         return training.epochs * per_epoch, training.epochs
     assert training.iterations is not None
@@ -88,7 +98,10 @@ def initial_params(settings: Settings, data: Dataset, rng: np.random.Generator) 
     """The initial weights, those of all pixels."""
     sizes = (data.pixels, *settings.network.hidden, data.classes)
     init = settings.init
-    return draw_params(rng, sizes, scheme=init.scheme, scale=init.scale, dtype=settings.dtype)
+    return draw_params(
+        rng, sizes, scheme=init.scheme, scale=init.scale, dtype=settings.dtype,
+        bias_scale=init.bias_scale,
+    )  # fmt: skip
 
 
 def build_network(settings: Settings, data: Dataset, params: Params) -> Network:
@@ -100,6 +113,8 @@ def build_network(settings: Settings, data: Dataset, params: Params) -> Network:
         activation=network.activation,
         softmax_over=network.softmax_over,
         loss=network.loss,
+        output=network.output,
+        loss_reduction=network.loss_reduction,
         factor=factor,
         offset=offset,
     )

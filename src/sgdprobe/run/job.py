@@ -16,7 +16,7 @@ from sgdprobe.paths import CHECKPOINTS
 from sgdprobe.provenance.environment import Environment
 from sgdprobe.provenance.hashes import weights_hash
 from sgdprobe.provenance.source import source_hash
-from sgdprobe.run.build import build_network, load_data, params_in_pixel_order
+from sgdprobe.run.build import build_network, load_data, params_in_pixel_order, run_key
 from sgdprobe.run.checkpoint import Checkpoint, CheckpointWriter, restore
 from sgdprobe.run.ending import ending
 from sgdprobe.run.preflight import PreflightWarning, preflight
@@ -91,7 +91,7 @@ def identity(settings: Settings, data: Dataset) -> dict[str, str]:
     `program` is the settings alone; a run's time depends on its `size`.
     """
     return {
-        "key": settings.key(data.digest, source_hash()),
+        "key": run_key(settings, data),
         "program": settings.key(),
         "source_hash": source_hash(),
         "data_hash": data.digest,

@@ -28,6 +28,7 @@ def provenance(settings: Settings, data: Dataset, environment: Environment) -> d
             "digest": data.digest,
         },
         "seen": _seen(settings, data),
+        "foreign": settings.foreign(),
         "streams": {name: _stream(rng) for name, rng in random_streams(settings.seed).items()},
         **environment.describe(),
     }

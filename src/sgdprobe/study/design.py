@@ -8,8 +8,7 @@ from typing import Any
 
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import UserError
-from sgdprobe.provenance.source import source_hash
-from sgdprobe.run.build import load_data
+from sgdprobe.run.build import load_data, run_key
 from sgdprobe.study.factors import (
     Cell,
     Factor,
@@ -122,7 +121,7 @@ class Factorial:
         keys = {}
         for cell, seed in self.runs():
             settings = self.settings(cell, seed)
-            keys[cell, seed] = settings.key(load_data(settings).digest, source_hash())
+            keys[cell, seed] = run_key(settings, load_data(settings))
         return keys
 
     @property
