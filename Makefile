@@ -42,7 +42,9 @@ bench: $(VENV)/ready  ## time an epoch beside other libraries, and more; about t
 lock: $(VENV)/ready-to-test  ## resolve the dependencies again into the lock files
 	$(PY) -m uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" --output-file requirements.txt --quiet
-	$(PY) -m uv pip compile --group test --constraint requirements.txt --universal --python-version 3.11 \
+	$(PY) -m uv pip compile --group cluster --constraint requirements.txt --universal --python-version 3.11 \
+	  --generate-hashes --custom-compile-command "make lock" --output-file requirements-cluster.txt --quiet
+	$(PY) -m uv pip compile --group test --constraint requirements.txt --constraint requirements-cluster.txt --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" --output-file requirements-test.txt --quiet
 
 docs: $(VENV)/ready  ## regenerate the settings page and the figure of README.md
@@ -68,6 +70,7 @@ $(VENV)/ready: requirements.txt pyproject.toml
 	fi
 	@touch $@
 
-$(VENV)/ready-to-test: $(VENV)/ready requirements-test.txt
+$(VENV)/ready-to-test: $(VENV)/ready requirements-cluster.txt requirements-test.txt
+	$(PY) -m pip install --quiet --require-hashes --requirement requirements-cluster.txt
 	$(PY) -m pip install --quiet --require-hashes --requirement requirements-test.txt
 	@touch $@

@@ -14,7 +14,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.client import OK, SERVICE_UNAVAILABLE, HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -370,6 +370,43 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+
+
+@dataclass
+class Cluster:
+    """A Dask scheduler and workers, each a process, which import sgdprobe from `root`/src."""
+
+    root: Path
+    environment: dict[str, str]
+    port: int = field(default_factory=lambda: free_port())
+    processes: "list[Popen[bytes]]" = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"tcp://127.0.0.1:{self.port}"
+
+    def start_scheduler(self) -> "Popen[bytes]":
+        return self._start("scheduler", f"--port={self.port}", "--dashboard-address=127.0.0.1:0")
+
+    def start_worker(self, *options: str) -> "Popen[bytes]":
+        return self._start("worker", self.address, "--nthreads=1", "--memory-limit=0", *options)
+
+    def _start(self, what: str, *options: str) -> "Popen[bytes]":
+        process = Popen(
+            [sys.executable, "-m", "dask", what, *options, "--host=127.0.0.1"],
+            env=self.environment | {"PYTHONPATH": str(self.root / "src")},
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def kill(self) -> None:
+        for process in self.processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def free_port() -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 from support import Answer, Points, Process, wait_until
 
 if TYPE_CHECKING:
@@ -32,13 +33,18 @@ def session(process: Process) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("backend", ["loky", "dask"])
 def test_the_sweep_goes_on_without_the_job_that_loses_its_worker_twice(
-    start: Callable[..., Process], runs: "Runs", new_store: Callable[[], str]
+    start: Callable[..., Process], runs: "Runs", new_store: Callable[[], str], backend: str
 ) -> None:
+    if backend == "dask":
+        pytest.importorskip("distributed")
     uri = new_store()
     # The first job would never end.
     process = start(
         *("-m", "notes", "training.iterations=1000000,3,4,5", "sweep.n_jobs=2"),
+        f"sweep={backend}",
+        new_interpreter=backend == "dask",
         MLFLOW_TRACKING_URI=uri,
     )
 

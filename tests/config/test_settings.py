@@ -43,6 +43,15 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         ({"init": {"scale": math.nan}}, "init.scale must be a finite number"),
         ({"training": {"learning_rate": math.inf}}, "above 0; got inf"),
         ({"sweep": {"n_jobs": 0}}, "an integer other than 0 (-1: one for each core); got 0"),
+        (
+            {"sweep": {"backend": "dask", "scheduler": "host"}},
+            "sweep.scheduler must be a Dask scheduler's address such as tcp://HOST:8786 or tls://",
+        ),
+        ({"sweep": {"scheduler": "tcp://a:1"}}, "sweep.scheduler must be null without sweep=dask;"),
+        (
+            {"sweep": {"backend": "dask", "scheduler": "tcp://a:1", "n_jobs": 2}},
+            "sweep.n_jobs must be -1 with sweep.scheduler",
+        ),
         ({"sead": 1}, "sead=1: no such setting; there are seed, dtype, bits, data"),
         ({"network": {"layers": 2}}, "network.layers=2: no such setting; there are network.hidden"),
         ({"network": 5}, "network must be a block of settings; got 5"),

@@ -27,7 +27,7 @@ from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data
 from sgdprobe.run.job import Outcome, identity
 from sgdprobe.sweep.plan import Plan
-from sgdprobe.sweep.pool import fan_out, process_count, starting_workers
+from sgdprobe.sweep.pool import dashboard, fan_out, process_count, starting_workers
 from sgdprobe.sweep.resume import Task, expected_seconds, finished_outcomes
 
 Recipes = Mapping[str, Settings]
@@ -59,6 +59,8 @@ def run_sweep(plan: Plan, load_recipes: Callable[[], Recipes] | None) -> int:
         done, stale = finished_outcomes(tasks if settings.sweep.resume else [])
         pending = [task for task in tasks if task[0].name not in done]
         print_stale(stale, console)
+        if link := dashboard(settings.sweep):
+            console.print(f"Dask's dashboard: {link}")
         if starting.is_alive():
             starting.join()
     started = time.perf_counter()

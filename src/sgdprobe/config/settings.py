@@ -17,6 +17,7 @@ from sgdprobe.config.validators import (
     DATA_ROOT,
     LAYER_WIDTHS,
     N_JOBS,
+    SCHEDULER,
     STORE_URI,
     Validator,
     choice,
@@ -148,7 +149,8 @@ class TrackingSettings:
 class SweepSettings:
     """Execution of many runs."""
 
-    backend: str = _operational("loky", choice(("loky", "sequential")))
+    backend: str = _operational("loky", choice(("loky", "dask", "sequential")))
+    scheduler: str | None = _operational(None, nullable(SCHEDULER))
     n_jobs: int = _operational(-1, N_JOBS)
     resume: bool = _operational(True, BOOL)
     fail_fast: bool = _operational(False, BOOL)
@@ -312,6 +314,12 @@ def _check_together(settings: Settings) -> None:
             f"training.epochs={format_value(training.epochs)}"
             + ("; to count epochs, type training.iterations=null too" if training.epochs else "")
         )
+    sweep = settings.sweep
+    if sweep.scheduler is not None and sweep.backend != "dask":
+        raise invalid_value("sweep.scheduler", sweep.scheduler, "null without sweep=dask")
+    if sweep.scheduler is not None and sweep.n_jobs != -1:
+        expects = "-1 with sweep.scheduler, whose workers are used, all of them"
+        raise invalid_value("sweep.n_jobs", sweep.n_jobs, expects)
     if settings.data.root is None and settings.data.name != "mnist":
         raise invalid_value("data.name", settings.data.name, "mnist while data.root is null")
 

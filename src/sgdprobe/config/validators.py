@@ -1,6 +1,7 @@
 """Validators of settings: one for each kind of value."""
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +108,10 @@ def _widths(value: Any) -> tuple[int, ...]:
 
 DATA_ROOT = Validator("a folder with the four IDX files, or a .npz file", _path)
 STORE_URI = Validator("an MLflow tracking URI such as sqlite:///FILE or http://HOST:PORT", _uri)
+SCHEDULER = Validator(
+    "a Dask scheduler's address such as tcp://HOST:8786 or tls://HOST:8786",
+    lambda v: _require(bool(re.fullmatch(r"(tcp|tls)://[^\s/@]+:\d+", str(v))), v),
+)
 BOOL = Validator("true or false", lambda value: _require(isinstance(value, bool), value))
 LAYER_WIDTHS = Validator("a list of integers of at least 1, such as [50,100] or []", _widths)
 N_JOBS = Validator(  # negative counts from all cores, as in joblib

@@ -4,6 +4,7 @@ import multiprocessing.resource_tracker
 import os
 import re
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -11,9 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
-from joblib import Parallel, cpu_count, delayed, effective_n_jobs
+from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.backend import resource_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -36,6 +38,18 @@ SIGNALS = re.compile(r"exit codes of the workers are \{(.+)\}")
 warnings.filterwarnings("ignore", "Failed to delete temporary folder", module="joblib")
 
 
+def cluster() -> Any:
+    """Return the module that knows Dask, loaded on first use. Raises SettingsError without Dask."""
+    try:
+        return import_module("sgdprobe.sweep.cluster")
+    except ModuleNotFoundError as error:
+        message = (
+            f"sweep.backend must be loky or sequential where {error.name} is not installed; got "
+            "dask: docs/how-to/many-machines.md says what to install"
+        )
+        raise SettingsError(message) from error
+
+
 def process_count(settings: SweepSettings, runs: int) -> int:
     """Return the number of processes for so many runs: never more than there are runs.
 
@@ -44,6 +58,8 @@ def process_count(settings: SweepSettings, runs: int) -> int:
     """
     if settings.backend == "sequential":
         return 1
+    if settings.scheduler:
+        return len(cluster().client_of(settings.scheduler, 0).nthreads())
     try:
         return int(min(effective_n_jobs(settings.n_jobs), max(2, runs)))
     except ValueError:  # joblib reads the variable whenever it counts processors
@@ -62,15 +78,28 @@ def starting_workers(settings: Settings, jobs: int) -> Iterator[threading.Thread
     """
     processes = process_count(settings.sweep, jobs)
     thread = threading.Thread(target=_warm_up, args=(settings, processes), daemon=True)
-    if processes > 1:
-        _start_trackers()
-        thread.start()
     try:
+        if settings.sweep.backend == "dask":
+            cluster().check_workers(_dask(settings.sweep, processes), settings)
+        if processes > 1:
+            _start_trackers()
+            thread.start()
         yield thread
     except BaseException:
-        if processes > 1:
-            _stop_workers()
+        _stop_workers()
         raise
+
+
+def _dask(settings: SweepSettings, processes: int) -> Any:
+    """Return the connection to Dask."""
+    _start_trackers()
+    with _out_of_reach_of_ctrl_c():
+        return cluster().client_of(settings.scheduler, processes)
+
+
+def dashboard(settings: SweepSettings) -> str | None:
+    """Return the address of Dask's page about its workers, while a sweep uses them."""
+    return str(_dask(settings, 0).dashboard_link) if settings.backend == "dask" else None
 
 
 def _start_trackers() -> None:
@@ -95,7 +124,10 @@ def _warm_up(settings: Settings, processes: int) -> None:
     calls = [delayed(_warm_up_worker)(settings)] * min(processes, max(1, cpu_count() - 1))
     # A worker that can't start now starts, or fails, when there is work for it.
     with suppress(Exception), _out_of_reach_of_ctrl_c():
-        _parallel(settings.sweep, processes)(calls)
+        if settings.sweep.backend == "dask":
+            _dask(settings.sweep, processes).run(_warm_up_worker, settings)
+        else:
+            _parallel(settings.sweep, processes)(calls)
 
 
 @contextmanager
@@ -113,14 +145,14 @@ def _out_of_reach_of_ctrl_c() -> Iterator[None]:
 
 def _parallel(settings: SweepSettings, processes: int, **options: Any) -> Parallel:
     """Return joblib's pool: the same processes each time, and each ends with this one."""
+    which: dict[str, Any] = {"backend": settings.backend}
     if settings.backend == "loky":
         options |= {"initializer": _exit_with_parent, "initargs": (os.getpid(),)}
-    return Parallel(
-        n_jobs=processes,
-        backend=settings.backend,
-        batch_size=1,  # joblib would bundle short runs, and report and lose them together
-        **options,
-    )
+    if settings.backend == "dask":
+        which["backend"] = cluster().Backend(client=_dask(settings, processes))
+    with parallel_config(**which):
+        # joblib would bundle short runs, and report and lose them together.
+        return Parallel(n_jobs=processes, batch_size=1, **options)
 
 
 def _warm_up_worker(settings: Settings) -> None:
@@ -143,9 +175,15 @@ def _work(job: Job, store: "tracking.Store") -> Outcome | Busy:
     StoreError where no run can be recorded, so that the sweep ends.
     """
     tracking.import_mlflow(store.uri)
-    may_reuse = job.settings.sweep.resume and job.rerun_of is None
+    sweep = job.settings.sweep
+    may_reuse = sweep.resume and job.rerun_of is None
     with tracking.store_errors(store.uri):
         tracking.check_writable(store.uri)
+        if sweep.backend == "dask":
+            cluster().check_same_as_here(job)  # it may have joined after the sweep began
+            kills = tracking.count_deaths(store, job.tags)  # Dask tries again by itself
+            if kills >= sweep.max_kills:
+                return _abandoned(job, kills)
         try:
             return run_job(replace(job, exclusive=may_reuse), store)
         except RunClaimed as claim:
@@ -223,8 +261,12 @@ def fan_out(
 def _dispatch(
     calls: Sequence[Any], settings: SweepSettings, processes: int
 ) -> Iterator[Outcome | Busy]:
-    """Return the outcomes of joblib's calls, as they end. Raises WorkersDidNotStart."""
+    """Yield the outcomes of joblib's calls, as they end. Raises WorkersDidNotStart."""
     pool = _parallel(settings, processes, return_as="generator_unordered")
+    if settings.backend == "dask":
+        with cluster().errors():
+            yield from pool(calls)
+        return
     if processes > 1:
         _start_trackers()
     try:
@@ -233,7 +275,7 @@ def _dispatch(
     except OSError as error:  # such as a /dev/shm without space
         message = f"worker processes cannot start: {error}; sweep=sequential needs none"
         raise WorkersDidNotStart(message) from error
-    return outcomes
+    yield from outcomes
 
 
 class Waiting:
@@ -287,6 +329,8 @@ def _describe_death(error: TerminatedWorkerError, running: Sequence[str]) -> str
 
 def _stop_workers() -> None:
     """End all workers at once."""
+    if "sgdprobe.sweep.cluster" in sys.modules:
+        cluster().stop()
     with suppress(OSError):
         # Without reuse=True it would wait for workers that were started with other options.
         get_reusable_executor(reuse=True).shutdown(kill_workers=True)

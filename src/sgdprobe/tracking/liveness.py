@@ -28,7 +28,7 @@ from sgdprobe.tracking.store import (
     store_errors,
 )
 
-__all__ = ["is_dead", "mark_dead_runs_killed"]
+__all__ = ["count_deaths", "is_dead", "mark_dead_runs_killed"]
 
 CLAIM, WANTED, HELD = "claim", "wanted", "held"
 POLL_S = 0.05
@@ -75,6 +75,16 @@ def _last_sign(run: RecordedRun) -> str:
         return "its process is gone"
     lease = run.tags["heartbeat"].split()[-1]
     return f"its process, on {run.tags.get('host')}, gave no sign of life for {lease} s"
+
+
+def count_deaths(store: Store, tags: Mapping[str, str]) -> int:
+    """Count the runs with this key that a sweep, by its tag, lost together with their processes."""
+    same = [Condition(f"tags.{name}", "=", tags[name]) for name in ("key", "sweep")]
+    found = reader(store.uri).find(*same, experiment_id=store.experiment_id, details=("tags",))
+    return sum(
+        run.status == "KILLED" or (run.status == "RUNNING" and is_dead(store.uri, run.tags) is True)
+        for run in found
+    )
 
 
 def check_unclaimed(store: Store, key: str) -> None:

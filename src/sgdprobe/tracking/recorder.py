@@ -62,8 +62,11 @@ def _defer_signals() -> Iterator[None]:
     """Hold back Ctrl-C and SIGTERM until a write has ended.
 
     In the middle of one they would leave the store locked, by the very process that then wants to
-    mark its run KILLED.
+    mark its run KILLED. Signals arrive in a process's first thread; Dask works in another one.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     held: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
     previous = {number: signal.getsignal(number) for number in numbers}
