@@ -32,7 +32,17 @@ class MissingStore(StoreError):  # noqa: N818 (an absence, not a fault)
 
 
 class RunClaimed(UserError):  # noqa: N818 (an event)
-    """Another process has made this run, or is making it; the message names that run."""
+    """Another process has made this run, or is making it; the message names that run.
+
+    run_id : of the other one.
+    """
+
+    def __init__(self, message: str, run_id: str) -> None:
+        super().__init__(message, run_id)
+        self.run_id = run_id
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class WorkersDidNotStart(UserError):  # noqa: N818 (an event)

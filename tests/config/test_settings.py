@@ -24,6 +24,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"tracking": {"lease": 9}}, "tracking.lease must be an integer of at least 10; got 9"),
         ({"seed": -1}, "seed must be an integer of at least 0; got -1"),
         ({"seed": 1.5}, "seed must be an integer of at least 0; got 1.5"),
         ({"seed": True}, "seed must be an integer of at least 0; got true"),
@@ -179,11 +180,13 @@ OTHER: dict[str, Any] = {
     "sweep.max_kills": 3,
     "sweep.dry_run": True,
     "sweep.backend": "sequential",
+    "sweep.scheduler": "tcp://host:8786",
 }
 # What has to be said with it.
 ALSO: dict[str, dict[str, Any]] = {
     "data.name": {"data.root": "/x"},
     "training.epochs": {"training.iterations": None},
+    "sweep.scheduler": {"sweep.backend": "dask"},
 }
 # They lead to the data, whose hash is in the key, or say where a run is recorded or executed.
 NOT_IN_KEY = ("data.name", "data.root", "tracking.", "sweep.")

@@ -13,7 +13,8 @@ from mlflow.exceptions import MlflowException
 from sgdprobe import tracking
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import RunClaimed, StoreError
-from sgdprobe.provenance.processes import heartbeat, process_tags
+from sgdprobe.nn import EpochMetrics
+from sgdprobe.provenance.processes import awake_s, heartbeat, process_tags
 from sgdprobe.run.build import load_data
 from sgdprobe.run.job import Job, identity
 from sgdprobe.sweep.pool import fan_out
@@ -241,3 +242,50 @@ def test_a_full_folder_for_temporary_files_is_no_broken_store(
     assert str(error.value) == (
         "no temporary file can be written: No such file or directory; TMPDIR names their folder"
     )
+
+
+def taken_over(store: Store, job: Job, mine: RunRecorder, **tags: str) -> str:
+    """What another machine does that takes the run for dead, and the id of its own run."""
+    liveness.end_as(store, mine.run_id, tracking.Failure("killed", "no sign of life"))
+    return create(store, "other", OTHER | {"key": job.tags["key"], "heartbeat": ALIVE} | tags)
+
+
+@pytest.mark.parametrize("wakes", ["in an epoch", "at the end"])
+def test_a_host_that_wakes_and_finds_its_run_taken_stops(
+    wakes: str, store: Store, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RunClaimed), record(job, store) as mine:  # noqa: PT012
+        other = taken_over(store, job, mine, claim="held")
+        if wakes == "in an epoch":
+            now = awake_s()
+            monkeypatch.setattr("sgdprobe.tracking.recorder.awake_s", lambda: now + 601)
+            mine.epoch(EpochMetrics(1, 5, 2.3, 0.1, 0.1))
+            pytest.fail("it goes on")
+    run = recorded(store)["mine"]
+    assert (run.status, run.tags["duplicate_of"]) == ("KILLED", other)
+
+
+def test_a_host_that_wakes_and_finds_its_run_free_goes_on(
+    store: Store, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with record(job, store) as mine:
+        taken_over(store, job, mine, claim="wanted")  # it will see that this one is alive
+        now = awake_s()
+        monkeypatch.setattr("sgdprobe.tracking.recorder.awake_s", lambda: now + 601)
+        mine.epoch(EpochMetrics(1, 5, 2.3, 0.1, 0.1))
+        assert recorded(store)["mine"].status == "RUNNING"
+    run = recorded(store)["mine"]
+    assert (run.status, run.failure, run.metrics["loss"]) == ("FINISHED", None, 2.3)
+
+
+def test_of_two_runs_that_finish_all_the_same_the_older_counts(store: Store, job: Job) -> None:
+    with pytest.raises(RunClaimed), record(job, store):  # noqa: PT012
+        tags = OTHER | {"key": job.tags["key"], "claim": "held"}
+        other = create(store, "other", tags, start_time=1)
+        store.client().set_terminated(other, "FINISHED")
+    runs = recorded(store)
+    assert {name: run.status for name, run in runs.items()} == {
+        "other": "FINISHED",
+        "mine": "KILLED",
+    }
+    assert runs["mine"].tags["duplicate_of"] == other

@@ -142,7 +142,7 @@ class TrackingSettings:
     experiment: str | None = _operational(
         None, nullable(non_empty_str("an MLflow experiment's name"))
     )
-    lease: int = _operational(600, number(int, least=120))
+    lease: int = _operational(600, number(int, least=10))
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,11 @@ def _is_gone_by_clock(tags: Mapping[str, str]) -> bool | None:
         return None
 
 
+def awake_s() -> float:
+    """Return seconds by a clock that also counts the time for which this machine was suspended."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 def heartbeat(store_time: float, lease: float) -> str:
     """Return the tag that says until when this process counts as alive, where nobody can look.
 
@@ -87,7 +92,7 @@ def heartbeat(store_time: float, lease: float) -> str:
 def heart_has_stopped(tags: Mapping[str, str], store_time: Callable[[], float]) -> bool | None:
     """Return True if the last heartbeat is older than its lease; None where there is none.
 
-    Also if it is older than the start of this machine, on a machine of this name: on this one.
+    Host names say nothing: those of containers and of cloned machines may be equal.
     """
     try:
         beat, monotonic, lease = map(float, tags.get("heartbeat", "").split())
@@ -98,5 +103,4 @@ def heart_has_stopped(tags: Mapping[str, str], store_time: Callable[[], float]) 
             return time.monotonic() - monotonic > lease
     except OSError:
         pass
-    age, uptime = store_time() - beat, time.time() - psutil.boot_time()
-    return age > (min(lease, uptime) if tags.get("host") == socket.gethostname() else lease)
+    return store_time() - beat > lease

@@ -95,7 +95,7 @@ def save(file: Path, checkpoint: Checkpoint) -> None:
         "epochs": [asdict(metrics) | {"losses": None} for metrics in checkpoint.epochs],
     }
     earlier = [metrics.losses for metrics in checkpoint.epochs]
-    draft = file.with_name(f"{file.name}.{os.getpid()}.new")
+    draft = file.with_name(f"{file.name}.{checkpoint.run_id}.new")
     with draft.open("wb") as stream:
         np.savez(
             stream,

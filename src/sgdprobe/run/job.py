@@ -125,14 +125,14 @@ def run_job(
 
     on_finish : called with the recorder and the epochs before the run is closed.
     Raises StoreError if not even the run could be created, RunClaimed for an exclusive job whose
-    run another process has made or is making.
+    run another process has made or is making, also if it took it over in the meantime.
     """
     started = time.perf_counter()
     log, failure = RunLog(), None
     try:
         _run(job, store, callbacks or RunCallbacks(), on_finish, log)
     except Exception as error:  # recorded with its traceback; other runs go on
-        if isinstance(error, (StoreError, RunClaimed)) and not log.run_id:
+        if isinstance(error, RunClaimed) or (isinstance(error, StoreError) and not log.run_id):
             raise
         failure = tracking.Failure.of(error)
     seconds = time.perf_counter() - started

@@ -5,7 +5,7 @@ that use it, and whoever dies holds nothing.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -33,6 +33,7 @@ __all__ = ["count_deaths", "is_dead", "mark_dead_runs_killed"]
 CLAIM, WANTED, HELD = "claim", "wanted", "held"
 POLL_S = 0.05
 RUNNING = Condition("attributes.status", "=", "RUNNING")
+FINISHED = Condition("attributes.status", "=", "FINISHED")
 UTC_NOW = {"postgresql": "now()", "mysql": "UTC_TIMESTAMP()", "mssql": "SYSUTCDATETIME()"}
 
 
@@ -59,15 +60,24 @@ def mark_dead_runs_killed(store: Store) -> None:
     """Mark runs of dead processes that are still RUNNING as KILLED. Raises StoreError."""
     with store_errors(store.uri):
         check_writable(store.uri)
-        runs, client = reader(store.uri), store.client()
-        running = runs.find(RUNNING, experiment_id=store.experiment_id, details=("tags",))
-        dead = [run.run_id for run in running if is_dead(store.uri, run.tags)]
-        # One that ended FINISHED since it was read is not dead.
-        for run in runs.with_ids(dead):
-            if run.status == "RUNNING":
-                failure = Failure("killed", _last_sign(run))
-                client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in failure.tags.items()])
-                client.set_terminated(run.run_id, "KILLED")
+        running = reader(store.uri).find(
+            RUNNING, experiment_id=store.experiment_id, details=("tags",)
+        )
+        _mark_killed(store, [run for run in running if is_dead(store.uri, run.tags)])
+
+
+def _mark_killed(store: Store, dead: Sequence[RecordedRun]) -> None:
+    # One that ended FINISHED since it was read is not dead.
+    for run in reader(store.uri).with_ids([run.run_id for run in dead]):
+        if run.status == "RUNNING":
+            end_as(store, run.run_id, Failure("killed", _last_sign(run)))
+
+
+def end_as(store: Store, run_id: str, failure: Failure, **tags: str) -> None:
+    """Mark a run as KILLED, and why."""
+    texts = [RunTag(*tag) for tag in (failure.tags | tags).items()]
+    store.client().log_batch(run_id, tags=texts)
+    store.client().set_terminated(run_id, "KILLED")
 
 
 def _last_sign(run: RecordedRun) -> str:
@@ -84,13 +94,48 @@ def count_deaths(store: Store, tags: Mapping[str, str]) -> int:
     return sum(
         run.status == "KILLED" or (run.status == "RUNNING" and is_dead(store.uri, run.tags) is True)
         for run in found
+        if "duplicate_of" not in run.tags
     )
 
 
 def check_unclaimed(store: Store, key: str) -> None:
-    """Raise RunClaimed if a run of this key has finished, or is alive."""
+    """Raise RunClaimed if a run of this key has finished, or is alive; mark dead ones KILLED.
+
+    So one whose machine slept sees, when it wakes, that it was taken for dead.
+    """
+    for run in _runs_of(store, key, mark=True):
+        raise claimed_by(run)
+
+
+def check_not_taken(store: Store, key: str) -> None:
+    """Raise RunClaimed if another process has the claim on this key, or its result."""
     for run in _runs_of(store, key):
-        raise RunClaimed(_described(run))
+        if run.tags.get(CLAIM) != WANTED:
+            raise claimed_by(run)
+
+
+def check_counts(store: Store, key: str, run_id: str) -> None:
+    """Leave one of the runs of this key that finished while they held the claim on it.
+
+    There are several only where a process was taken for dead in the moment in which it ended. The
+    oldest counts. Raises RunClaimed if this run is another one.
+    """
+    held = Condition(f"tags.{CLAIM}", "=", HELD)
+    found = reader(store.uri).find(
+        *(FINISHED, Condition("tags.key", "=", key), held),
+        experiment_id=store.experiment_id,
+        details=("tags",),
+    )
+    for run in found[1:]:
+        end_as_duplicate(store, run.run_id, found[0].run_id)
+    if run_id in [run.run_id for run in found[1:]]:
+        raise claimed_by(found[0])
+
+
+def end_as_duplicate(store: Store, run_id: str, original: str) -> None:
+    """Mark a run as KILLED, so that no report counts it, since another one is the key's."""
+    failure = Failure("killed", f"another process made run {original} of the same key")
+    end_as(store, run_id, failure, duplicate_of=original)
 
 
 def check_claim_won(store: Store, key: str, start_time: int, run_id: str) -> None:
@@ -104,17 +149,21 @@ def check_claim_won(store: Store, key: str, start_time: int, run_id: str) -> Non
             for run in others:
                 earlier = (run.start_time, run.run_id) < (start_time, run_id)
                 if run.tags.get(CLAIM) != WANTED or earlier:
-                    raise RunClaimed(_described(run))
+                    raise claimed_by(run)
             time.sleep(POLL_S)
 
 
-def _described(run: RecordedRun) -> str:
+def claimed_by(run: RecordedRun) -> RunClaimed:
+    """Return the error of a run that cannot be made because of another one."""
     host, pid = run.tags.get("host"), run.tags.get("pid")
-    return f"run {run.run_id} ({run.name}), of process {pid} on {host}"
+    return RunClaimed(f"run {run.run_id} ({run.name}), of process {pid} on {host}", run.run_id)
 
 
-def _runs_of(store: Store, key: str) -> list[RecordedRun]:
-    """Return the runs of this key that finished, and the live ones of other processes."""
+def _runs_of(store: Store, key: str, *, mark: bool = False) -> list[RecordedRun]:
+    """Return the runs of this key that finished, and the live ones of other processes.
+
+    mark : mark the dead ones KILLED.
+    """
     found = reader(store.uri).find(
         Condition("tags.key", "=", key),
         experiment_id=store.experiment_id,
@@ -127,6 +176,9 @@ def _runs_of(store: Store, key: str) -> list[RecordedRun]:
             return "test_accuracy" in run.metrics
         if run.status != "RUNNING" or "rerun_of" in run.tags or own <= run.tags.items():
             return False
-        return is_dead(store.uri, run.tags) is False
+        dead = is_dead(store.uri, run.tags)
+        if mark and dead:
+            _mark_killed(store, [run])
+        return dead is False
 
     return [run for run in found if counts(run)]

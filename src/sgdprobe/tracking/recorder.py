@@ -27,7 +27,7 @@ from sgdprobe.data import Dataset
 from sgdprobe.errors import RunClaimed, StoreError
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.nn.functions import Array
-from sgdprobe.provenance.processes import heartbeat, process_tags
+from sgdprobe.provenance.processes import awake_s, heartbeat, process_tags
 from sgdprobe.provenance.redact import redact
 from sgdprobe.provenance.source import source_files, source_hash
 from sgdprobe.tracking.address import is_server
@@ -36,10 +36,13 @@ from sgdprobe.tracking.liveness import (
     HELD,
     WANTED,
     check_claim_won,
+    check_counts,
+    check_not_taken,
     check_unclaimed,
+    end_as_duplicate,
     store_time,
 )
-from sgdprobe.tracking.queries import reader
+from sgdprobe.tracking.queries import RUN_ID, reader
 from sgdprobe.tracking.runs import FAILURE_TAGS, Failure, RecordedRun
 from sgdprobe.tracking.store import (
     Store,
@@ -149,6 +152,7 @@ class RunRecorder:
             if self._exclusive:
                 self._win_claim()
             self._describe()
+            self._beaten = awake_s()
             threading.Thread(target=self._beat, daemon=True).start()
         except BaseException as error:  # `with` ends only what was entered
             if self.run_id:
@@ -193,23 +197,45 @@ class RunRecorder:
         """Wait until the claim on the key is this run's. Raises RunClaimed if another got it."""
         try:
             check_claim_won(self.store, self._tags["key"], self._created.start_time, self.run_id)
-        except RunClaimed:
-            self._withdraw()
+        except RunClaimed as claim:
+            self._withdraw(claim.run_id)
             raise
 
     @_store_write
-    def _withdraw(self) -> None:
+    def _withdraw(self, original: str) -> None:
+        self._client.set_tag(self.run_id, "duplicate_of", original)
         self._client.delete_run(self.run_id)
         self.run_id = ""
+
+    @_store_write
+    def _keep_claim(self) -> None:
+        """Go on, if this run was taken for dead, unless another process has its claim by now.
+
+        Raises RunClaimed.
+        """
+        (run,) = reader(self.store.uri).find(among=(RUN_ID, [self.run_id]), details=("tags",))
+        if self._exclusive and run.status != "RUNNING":
+            check_not_taken(self.store, self._tags["key"])
+            self._client.set_tag(self.run_id, "heartbeat", self._heartbeat())
+            self._client.update_run(self.run_id, status="RUNNING")
+            check_not_taken(self.store, self._tags["key"])  # by one that looked just before
+        for tag in FAILURE_TAGS & run.tags.keys():
+            self._client.delete_tag(self.run_id, tag)
 
     def _heartbeat(self) -> str:
         return heartbeat(store_time(self.store.uri), self._settings.tracking.lease)
 
     def _beat(self) -> None:
         """Show that this process lives, until the run has ended; a thread's work."""
-        while not self._ended.wait(HEARTBEAT_S):
+        while not self._ended.wait(min(HEARTBEAT_S, self._settings.tracking.lease / 4)):
             with suppress(StoreError), store_errors(self.store.uri):
                 self._client.set_tag(self.run_id, "heartbeat", self._heartbeat())
+                if not self._slept():  # else the next epoch asks first
+                    self._beaten = awake_s()
+
+    def _slept(self) -> bool:
+        """Return whether no sign of life was given for so long that the run may be taken over."""
+        return awake_s() - self._beaten > self._settings.tracking.lease / 2
 
     @_store_write
     def _describe(self) -> None:
@@ -237,7 +263,15 @@ class RunRecorder:
         """End the run, and set its status even if the reason can't be recorded."""
         self._ended.set()
         if error is None:
-            self._finish()
+            try:
+                self._keep_claim()
+                self._finish()
+            except RunClaimed as claim:
+                self._end_as_duplicate(claim.run_id)
+                raise
+            return
+        if isinstance(error, RunClaimed):
+            self._end_as_duplicate(error.run_id)
             return
         try:
             self.tags(Failure.of(error).tags)
@@ -251,11 +285,13 @@ class RunRecorder:
 
     @_store_write
     def _finish(self) -> None:
-        """Mark the run FINISHED, even if it was taken for dead in the meantime."""
         self._client.set_terminated(self.run_id, "FINISHED")
-        for run in reader(self.store.uri).with_ids([self.run_id]):
-            for tag in FAILURE_TAGS & run.tags.keys():
-                self._client.delete_tag(self.run_id, tag)
+        if self._exclusive:
+            check_counts(self.store, self._tags["key"], self.run_id)
+
+    @_store_write
+    def _end_as_duplicate(self, original: str) -> None:
+        end_as_duplicate(self.store, self.run_id, original)
 
     def provenance(self, facts: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
         """Record all that decides the numbers, and uncommitted changes as a diff."""
@@ -273,9 +309,18 @@ class RunRecorder:
             texts = [RunTag(k, redact(v)) for k, v in tags.items()]
             self._client.log_batch(self.run_id, tags=texts)
 
-    @_store_write
     def epoch(self, metrics: EpochMetrics) -> None:
-        """Record every metric at step = epoch, without symptoms that are NaN or infinite."""
+        """Record every metric at step = epoch, without symptoms that are NaN or infinite.
+
+        Raises RunClaimed if this machine slept, and another process has taken the run over.
+        """
+        if self._slept():
+            self._keep_claim()
+            self._beaten = awake_s()
+        self._epoch(metrics)
+
+    @_store_write
+    def _epoch(self, metrics: EpochMetrics) -> None:
         now = int(time.time() * 1000)
         points = [
             Metric(name, value, now, metrics.epoch)
