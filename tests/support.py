@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -332,6 +333,7 @@ class Server:
     folder: Path
     port: int
     environment: dict[str, str]
+    store: str = ""  # where it keeps the runs; in its folder if not given
     process: "Popen[bytes] | None" = field(default=None, init=False)
 
     @property
@@ -339,7 +341,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        store = f"--backend-store-uri=sqlite:///{self.folder}/mlflow.db"
+        store = f"--backend-store-uri={self.store or f'sqlite:///{self.folder}/mlflow.db'}"
         artifacts = f"--artifacts-destination={self.folder}/artifacts"
         self.process = Popen(
             [
@@ -370,6 +372,46 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+
+
+class Postgres:
+    """A PostgreSQL server on loopback with a folder of its own; it may be killed and started again.
+
+    It refuses to run as root, and its user cannot enter pytest's folders.
+    """
+
+    def __init__(self) -> None:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+        on_path = shutil.which("initdb")
+        self.programs = Path(on_path).parent if on_path else found[-1] if found else None
+        self.port = free_port()
+        self.uri = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def create(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="sgdprobe-postgres-"))
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres")
+        self._run("initdb", "-D", f"{self.folder}/data", "-U", "postgres", "-A", "trust", "-N")
+        self.start()
+
+    def start(self) -> None:
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -F"
+        log = f"{self.folder}/log"
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-l", log, "-w", "start", "-o", options)
+
+    def kill(self) -> None:
+        """As by SIGKILL: connections break, and the next start recovers."""
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "stop")
+
+    def remove(self) -> None:
+        self.kill()
+        shutil.rmtree(self.folder)
+
+    def _run(self, program: str, *words: str) -> None:
+        assert self.programs is not None
+        who = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        command = [*who, str(self.programs / program), *words]
+        subprocess.run(command, check=True, cwd="/", stdout=DEVNULL, stdin=DEVNULL, stderr=DEVNULL)
 
 
 @dataclass

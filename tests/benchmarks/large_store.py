@@ -1,37 +1,37 @@
 """Time and memory of commands in a store of many runs.
 
 python tests/benchmarks/large_store.py --runs 20000 --out DIR
-python tests/benchmarks/large_store.py --runs 5000 --server --out DIR
+python tests/benchmarks/large_store.py --runs 100000 --store postgresql --out DIR
+python tests/benchmarks/large_store.py --runs 5000 --store server --out DIR
 
 A sweep of 8 runs is made; then its rows are copied in the database, with new ids, keys and times,
-until there are so many runs of one sweep. Artifacts are not copied: all copies share the folder of
-their original. Whole processes, one at a time, in turn.
+until there are so many runs, in sweeps of 36. Artifacts are not copied: all copies share the folder
+of their original. Whole processes, one at a time, in turn.
 """
 
 import argparse
-import secrets
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from machine import ROOT
 from rich.table import Table
 from scaling import write_few_images
+from sqlalchemy import create_engine, inspect, text
 from timings import Spread, console, write_csv
 from whole_command import ENVIRONMENT
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support import Server, free_port
+from support import Postgres, Server, free_port
 
 MADE = 8
+COPIES = "20250101-000005-aaaa"  # one of the copied sweeps
 LENGTH = ("training.iterations=60", "dtype=float32")  # of 600 images: 10 epochs
 PER_RUN = ("tags", "params", "latest_metrics", "metrics")  # tables of MLflow with a run's rows
 
@@ -50,45 +50,62 @@ def make_runs(project: Path, uri: str) -> list[str]:
     return words
 
 
-def fill(database: Path, runs: int) -> None:
-    """Copy the rows of the originals until there are so many runs."""
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.row_factory = sqlite3.Row
-        originals = list(connection.execute("SELECT * FROM runs ORDER BY start_time"))
-        rows = {
-            table: {
-                run["run_uuid"]: list(
-                    connection.execute(
-                        f"SELECT * FROM {table} WHERE run_uuid = ?",  # noqa: S608 - our own names
-                        [run["run_uuid"]],
-                    )
-                )
-                for run in originals
-            }
-            for table in PER_RUN
+def fill(uri: str, runs: int, history: bool) -> None:
+    """Copy the rows of the originals until there are so many runs.
+
+    history : also the metrics of each epoch, which most questions never read.
+    """
+    engine = create_engine(uri)
+    is_sqlite = engine.dialect.name == "sqlite"
+    new_id = "lower(hex(randomblob(16)))" if is_sqlite else "md5(random()::text || n)"
+    with engine.begin() as connection:
+
+        def execute(statement: str) -> Any:
+            return connection.execute(text(statement))
+
+        columns = {
+            name: [column["name"] for column in inspect(connection).get_columns(name)]
+            for name in ("runs", *PER_RUN)
         }
-        for number in range(runs - len(originals)):
-            original = originals[number % len(originals)]
-            new = secrets.token_hex(16)
-            moved = {"run_uuid": new, "start_time": original["start_time"] + number}
-            _insert(connection, "runs", [dict(original) | moved])
-            for table, by_run in rows.items():
-                copies = [dict(row) | {"run_uuid": new} for row in by_run[original["run_uuid"]]]
-                for row in copies:
-                    if row["key"] == "key":  # the run's own: no copy is a result of the plan
-                        row["value"] = new
-                _insert(connection, table, copies)
+        last = runs - MADE - 1
+        numbers = f"SELECT 0 UNION ALL SELECT n + 1 FROM c WHERE n < {last}"  # noqa: S608
+        originals = "SELECT run_uuid, row_number() OVER (ORDER BY start_time) - 1 AS k FROM runs"
+        execute("CREATE TABLE copies (new varchar(32), original varchar(32), n integer)")
+        execute(
+            f"INSERT INTO copies WITH RECURSIVE c(n) AS ({numbers}) "  # noqa: S608
+            f"SELECT {new_id}, run_uuid, n FROM c "
+            f"JOIN ({originals}) AS o ON o.k = c.n % {MADE}"
+        )
+        changed = {"run_uuid": "new", "start_time": "start_time + n"}
+        for name in ("runs", *(PER_RUN if history else PER_RUN[:-1])):
+            if name == "tags":  # a run's key is its own: no copy is a result of the plan
+                changed["value"] = (
+                    "CASE WHEN key IN ('key', 'program') THEN new "
+                    "WHEN key = 'sweep' THEN '20250101-' || "
+                    "substr(CAST(1000000 + n / 36 AS varchar), 2) || '-aaaa' ELSE value END"
+                )
+            elif name != "runs":
+                changed.pop("value", None)
+            values = ", ".join(changed.get(column, column) for column in columns[name])
+            execute(
+                f"INSERT INTO {name} ({', '.join(columns[name])}) SELECT {values} "  # noqa: S608
+                f"FROM {name} JOIN copies ON original = run_uuid"
+            )
+        execute("DROP TABLE copies")
+        execute("ANALYZE")
 
 
-def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        names = list(rows[0])
-        marks = ", ".join(f":{name}" for name in names)
-        into = f"{table} ({', '.join(names)})"
-        connection.executemany(f"INSERT INTO {into} VALUES ({marks})", rows)  # noqa: S608
+def size(uri: str) -> int:
+    """Return the size of a database in bytes."""
+    if uri.startswith("sqlite"):
+        return Path(uri.removeprefix("sqlite:///")).stat().st_size
+    with create_engine(uri).connect() as connection:
+        return int(connection.execute(text("SELECT pg_database_size('postgres')")).scalar_one())
 
 
-def measure(words: Sequence[str], project: Path, codes: Sequence[int]) -> tuple[float, float]:
+def measure(
+    words: Sequence[str], project: Path, codes: Sequence[int], uri: str
+) -> tuple[float, float]:
     """Seconds and peak memory in MB of a command; the largest of its processes counts."""
     code = (
         "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode; "
@@ -97,7 +114,8 @@ def measure(words: Sequence[str], project: Path, codes: Sequence[int]) -> tuple[
     )
     started = time.perf_counter()
     answer = subprocess.run(
-        [sys.executable, "-c", code, sys.executable, *words], cwd=project, env=ENVIRONMENT,
+        [sys.executable, "-c", code, sys.executable, *words], cwd=project,
+        env=ENVIRONMENT | {"MLFLOW_TRACKING_URI": uri},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     seconds = time.perf_counter() - started
@@ -115,9 +133,15 @@ def commands(sweep: Sequence[str], uri: str) -> dict[str, tuple[list[str], tuple
     return {
         "train.py --help": (["src/train.py", "--help"], (0,)),
         "plan of 36 runs": (plan, (0,)),
+        "report.py SWEEP": (["src/report.py", COPIES, "--uri", uri], (0,)),
+        "rerun.py last": (["src/rerun.py", "last", "--uri", uri], (0, 1)),
+        "explain.py --no-run": (
+            ["src/explain.py", "notes", "book", "--fix=dtype=float32", "--seeds=2", "--no-run"],
+            (0, 1, 2),
+        ),
         "a run alone": (["src/train.py", *sweep[2:], "seed=77", "sweep.resume=false"], (0,)),
         "rerun.py --sweep last --sample 1": (
-            ["src/rerun.py", "--sweep", "last", "--sample", "1", "--uri", uri],
+            ["src/rerun.py", "--sweep", COPIES, "--sample", "1", "--uri", uri],
             (0, 1),
         ),
     }
@@ -127,34 +151,42 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=20_000)
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--server", action="store_true", help="through `mlflow server`")
+    parser.add_argument("--store", choices=("sqlite", "postgresql", "server"), default="sqlite")
+    parser.add_argument("--no-history", action="store_true", help="without metrics of each epoch")
     parser.add_argument("--out", type=Path, help="folder of the table")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         for part in ("src", "conf"):
             shutil.copytree(ROOT / part, project / part)
-        database = project / "mlflow.db"
-        uri = f"sqlite:///{database}"
-        server = Server(project, free_port(), dict(ENVIRONMENT)) if given.server else None
+        uri = inner = f"sqlite:///{project}/mlflow.db"
+        behind = given.store == "server"
+        server = Server(project, free_port(), dict(ENVIRONMENT)) if behind else None
+        postgres = Postgres() if given.store == "postgresql" else None
         try:
             if server:
                 server.start()
                 uri = server.uri
+            if postgres:
+                postgres.create()
+                uri = inner = postgres.uri
             sweep = make_runs(project, uri)
-            fill(database, given.runs)
+            fill(inner, given.runs, not given.no_history)
+            console().print(f"{size(inner) / 2**20:.0f} MB")
             found = {name: [] for name in commands(sweep, uri)}  # type: ignore[var-annotated]
             for _ in range(given.turns):
                 for name, (words, codes) in commands(sweep, uri).items():
-                    found[name].append(measure(words, project, codes))
+                    found[name].append(measure(words, project, codes, uri))
         finally:
             if server:
                 server.kill()
+            if postgres:
+                postgres.remove()
     _report(found, given)
 
 
 def _report(found: Mapping[str, Sequence[tuple[float, float]]], given: argparse.Namespace) -> None:
-    kind = "server" if given.server else "sqlite"
+    kind = given.store
     table = Table("command", "seconds", "MB")
     rows = []
     for name, pairs in found.items():

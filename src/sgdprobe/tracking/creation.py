@@ -21,8 +21,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SADeprecationWarning, SQLAlchemyError
 
 from sgdprobe.paths import PROJECT_ROOT, STORE, folder_name
-from sgdprobe.tracking.address import sqlite_file, store_uri
+from sgdprobe.tracking.address import is_database, sqlite_file, store_uri
 from sgdprobe.tracking.liveness import mark_dead_runs_killed
+from sgdprobe.tracking.queries import create_indexes
 from sgdprobe.tracking.store import (
     Store,
     active_experiment,
@@ -55,6 +56,8 @@ def open_experiment(uri: str | None, experiment: str) -> Store:
         client = client_of(uri)
         found = active_experiment(client, experiment) or _create_experiment(client, uri, experiment)
         _place_artifacts(uri, found)
+        if is_database(uri):
+            create_indexes(uri)
     store = Store(uri, experiment, found.experiment_id)
     mark_dead_runs_killed(store)
     return store
