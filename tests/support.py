@@ -380,22 +380,25 @@ class Postgres:
     It refuses to run as root, and its user cannot enter pytest's folders.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
         on_path = shutil.which("initdb")
         self.programs = Path(on_path).parent if on_path else found[-1] if found else None
         self.port = free_port()
-        self.uri = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        self.uri = f"postgresql://postgres@{host}:{self.port}/postgres"
 
     def create(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sgdprobe-postgres-"))
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
         self._run("initdb", "-D", f"{self.folder}/data", "-U", "postgres", "-A", "trust", "-N")
+        with (self.folder / "data/pg_hba.conf").open("a") as file:
+            file.write(f"host all all {self.host}/24 trust\n")
         self.start()
 
     def start(self) -> None:
-        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -F"
+        options = f"-p {self.port} -h {self.host} -k {self.folder} -F"
         log = f"{self.folder}/log"
         self._run("pg_ctl", "-D", f"{self.folder}/data", "-l", log, "-w", "start", "-o", options)
 

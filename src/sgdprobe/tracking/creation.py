@@ -6,7 +6,8 @@ of its path, and for processes of other containers.
 
 import sqlite3
 import warnings
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -53,14 +54,27 @@ def open_experiment(uri: str | None, experiment: str) -> Store:
         if file is not None and not file_exists(file):
             _create_store(uri, file)
         check_writable(uri)
-        client = client_of(uri)
-        found = active_experiment(client, experiment) or _create_experiment(client, uri, experiment)
-        _place_artifacts(uri, found)
-        if is_database(uri):
-            create_indexes(uri)
+        with _one_at_a_time(uri):
+            client = client_of(uri)
+            found = active_experiment(client, experiment)
+            found = found or _create_experiment(client, uri, experiment)
+            _place_artifacts(uri, found)
+            if is_database(uri):
+                create_indexes(uri)
     store = Store(uri, experiment, found.experiment_id)
     mark_dead_runs_killed(store)
     return store
+
+
+@contextmanager
+def _one_at_a_time(uri: str) -> Iterator[None]:
+    """Keep other hosts out: MLflow makes the tables of an empty PostgreSQL without a lock."""
+    if not uri.startswith("postgresql"):
+        yield
+        return
+    with engine(uri).connect() as connection:  # whose end is that of the lock
+        connection.execute(text("SELECT pg_advisory_lock(hashtext('sgdprobe'))"))
+        yield
 
 
 def _create_experiment(client: MlflowClient, uri: str, name: str) -> Experiment:

@@ -42,6 +42,8 @@ PAGE = 1000
 AT_ONCE = 4  # requests to a server; `mlflow server` has four processes
 DETAILS = ("params", "tags", "metrics")
 INDEXED_TAGS = ("key", "program", "sweep")
+INDEXES = {f"sgdprobe_tag_{tag}": f"tags (value) WHERE key = '{tag}'" for tag in INDEXED_TAGS}
+INDEXES["sgdprobe_newest"] = "runs (start_time DESC, run_uuid)"
 RUN_ID = "attributes.run_id"
 NEWEST, OLDEST = "attributes.start_time DESC", "attributes.start_time ASC"
 
@@ -296,30 +298,23 @@ def _sql_condition(condition: Condition) -> ColumnElement[bool]:
 
 
 def _is_among(field: str, values: Collection[str]) -> ColumnElement[bool]:
-    name = field.removeprefix("tags.")
-    if name == field or name not in INDEXED_TAGS:
-        return _sql_field(field).in_(values)
-    # Databases use the index only where its condition stands in the question word for word.
-    tagged = select(TAGS.c.run_uuid).where(literal_column(indexed(name)), TAGS.c.value.in_(values))
-    return RUNS.c.run_uuid.in_(tagged)
-
-
-def indexed(tag: str) -> str:
-    """Return the condition of the index on the values of a tag."""
-    return f"tags.key = '{tag}'"
+    kind, _, name = field.partition(".")
+    if kind == "attributes":
+        return COLUMNS[name].in_(values)
+    # Databases use an index only where its condition stands in the question word for word.
+    has_key = literal_column(f"tags.key = '{name}'") if name in INDEXED_TAGS else TAGS.c.key == name
+    return RUNS.c.run_uuid.in_(select(TAGS.c.run_uuid).where(has_key, TAGS.c.value.in_(values)))
 
 
 def create_indexes(uri: str) -> None:
-    """Let a database find runs by these tags without reading all; one that refuses reads all."""
+    """Let a database find runs without reading all; one that refuses reads all."""
     if engine(uri).dialect.name not in ("sqlite", "postgresql"):
         return
     with suppress(SQLAlchemyError), engine(uri).begin() as connection:
-        known = {index["name"] for index in inspect(connection).get_indexes("tags")}
-        for tag in INDEXED_TAGS:
-            name = f"sgdprobe_tag_{tag}"
-            if name not in known:
-                where = indexed(tag).removeprefix("tags.")
-                connection.execute(text(f"CREATE INDEX {name} ON tags (value) WHERE {where}"))
+        database = inspect(connection)
+        known = {i["name"] for name in ("runs", "tags") for i in database.get_indexes(name)}
+        for name in INDEXES.keys() - known:
+            connection.execute(text(f"CREATE INDEX {name} ON {INDEXES[name]}"))
 
 
 def _by_run(
