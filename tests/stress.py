@@ -4,6 +4,7 @@ python tests/stress.py --kills 6 --seed 0
 python tests/stress.py --kills 0 --first-starts 20
 python tests/stress.py --kills 0 --claims 5        the same sweep by several ways to one store
 python tests/stress.py --kills 0 --lost-answers 8  a server whose answers get lost
+python tests/stress.py --kills 0 --cluster-faults 30  Dask, `mlflow server` and PostgreSQL
 """
 
 import argparse
@@ -29,8 +30,10 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from support import (
+    Cluster,
     ForkServer,
     LossyProxy,
+    Postgres,
     Process,
     Server,
     artifacts_of,
@@ -332,12 +335,94 @@ def lost_answers(project: StressProject, answers: int) -> list[str]:
     return wrong
 
 
+class FaultyCluster:
+    """A sweep on Dask, recorded by `mlflow server` in PostgreSQL; each part is a process."""
+
+    KINDS = ("driver", "worker", "scheduler", "server", "database", "network")
+
+    def __init__(self, project: StressProject, runs: int) -> None:
+        environment = project.environment | {"HOME": str(project.folder)}
+        self.project, self.database = project, Postgres()
+        self.database.create()
+        self.server = Server(project.folder, free_port(), environment, store=self.database.uri)
+        self.cluster = Cluster(project.root, environment)
+        self.words = project.sweep_words(runs, self.server.uri)
+        self.words.remove("sweep.n_jobs=2")
+        self.words += ["sweep=dask", f"sweep.scheduler={self.cluster.address}", "tracking.lease=10"]
+        self.server.start()
+        self.start_cluster()
+        self.begin()
+
+    def begin(self) -> None:
+        self.driver = self.project.start(*self.words)
+
+    def start_cluster(self) -> None:
+        self.cluster.kill()
+        self.cluster.processes.clear()
+        self.cluster.start_scheduler()
+        for _ in range(2):
+            self.cluster.start_worker()
+
+    def fault(self, kind: str) -> None:
+        if kind == "driver":
+            self.driver.send(signal.SIGKILL)
+        elif kind == "worker":
+            os.killpg(self.cluster.processes[-1].pid, signal.SIGKILL)
+            self.cluster.start_worker()
+        elif kind == "scheduler":
+            self.start_cluster()
+        elif kind == "network":  # the server is not reached for a while
+            assert self.server.process is not None
+            os.killpg(self.server.process.pid, signal.SIGSTOP)
+            time.sleep(5)
+            os.killpg(self.server.process.pid, signal.SIGCONT)
+        else:
+            part = self.server if kind == "server" else self.database
+            part.kill()
+            part.start()
+
+    def end(self) -> None:
+        self.cluster.kill()
+        self.server.kill()
+        self.database.remove()
+
+
+def cluster_faults(project: StressProject, faults: int, rng: np.random.Generator) -> list[str]:
+    """Problems when parts of a cluster are killed while it makes 100 runs."""
+    runs = 100
+    parts = FaultyCluster(project, runs)
+    try:
+        for number in range(1, faults + 1):
+            time.sleep(rng.uniform(0.5, 6))
+            if parts.driver.poll() is not None:
+                parts.begin()
+                time.sleep(4)
+            kind = parts.KINDS[rng.integers(len(parts.KINDS))]
+            print(f"fault {number}: {kind}", flush=True)
+            parts.fault(kind)
+        while (code := parts.driver.wait(TIMEOUT_S)) != 0 and len(project.processes) < 3 * faults:
+            parts.begin()
+        found = by_seed(parts.server.uri)
+    finally:
+        parts.end()
+    states = {seed: [run.info.status for run in made] for seed, made in found.items()}
+    wrong = [] if code == 0 else [f"exit code {code}"]
+    for seed in map(str, range(runs)):
+        ends = states.get(seed, [])
+        if ends.count("FINISHED") != 1 or "RUNNING" in ends:
+            wrong.append(f"seed {seed}: {ends}")
+    made = sum(map(len, states.values()))
+    print(f"{faults} faults, {made} runs, {len(project.processes)} commands", flush=True)
+    return wrong
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--first-starts", type=int, default=0)
     parser.add_argument("--claims", type=int, default=0)
     parser.add_argument("--lost-answers", type=int, default=0)
+    parser.add_argument("--cluster-faults", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="sgdprobe-stress-"))
@@ -350,6 +435,9 @@ def main(arguments: Sequence[str]) -> int:
             wrong += claims(project, number)
         if options.lost_answers:
             wrong += lost_answers(project, options.lost_answers)
+        if options.cluster_faults:
+            rng = np.random.default_rng(options.seed)
+            wrong += cluster_faults(project, options.cluster_faults, rng)
         if options.kills:
             cells = kill_repeatedly(project, options.kills, np.random.default_rng(options.seed))
             wrong += problems(project, cells)
