@@ -21,8 +21,8 @@ test: $(VENV)/ready-to-test  ## run all tests: about five minutes on two cores
 test-fast: $(VENV)/ready-to-test  ## run the tests that start no command: under 40 seconds
 	$(PY) -m pytest $(PARALLEL) -m "not slow"
 
-stress: $(VENV)/ready-to-test  ## kill a sweep 100 times and check that nothing is lost; about ten minutes
-	$(PY) tests/stress.py --kills 100 --first-starts 20 --claims 10 --lost-answers 8
+stress: $(VENV)/ready-to-test  ## kill a sweep 100 times, and a cluster 30 times, and check that nothing is lost; 15 minutes
+	$(PY) tests/stress.py --kills 100 --first-starts 20 --claims 10 --lost-answers 8 --cluster-faults 30
 
 ui: $(VENV)/ready  ## compare runs in a browser, at http://127.0.0.1:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(PY) -m mlflow ui --workers 1
