@@ -17,10 +17,12 @@ ORDER = (
     {"nn", "data"},
     {"provenance"},
     {"config"},
+    {"rules"},
     {"tracking"},
     {"run"},
     {"sweep"},
     {"study"},
+    {"diagnosis"},
     {"reports"},
     {"commands"},
 )

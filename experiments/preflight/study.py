@@ -22,8 +22,8 @@ from sgdprobe.config.formatting import format_value
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import DivergedError
 from sgdprobe.provenance.environment import Environment
-from sgdprobe.run.build import build_network, load_data
-from sgdprobe.run.preflight import preflight
+from sgdprobe.rules import findings
+from sgdprobe.run.build import load_data
 from sgdprobe.run.setup import TrainingSetup
 
 HERE = Path(__file__).parent
@@ -81,8 +81,7 @@ def result(number: int, chosen: dict[str, Any], known: float | None) -> Row:
     setup = TrainingSetup.of(settings, load_data(settings))
     accuracy = 1 / setup.data.classes if known is None else known
     with Environment().single_threaded_blas():
-        trial = build_network(settings, setup.data, setup.initial)
-        found = preflight(settings, trial, setup.examples.train, setup.updates)
+        found = findings("before", setup.evidence())
         try:
             for metrics in setup.train() if known is None else ():
                 accuracy = metrics.test_accuracy

@@ -20,9 +20,10 @@ from sgdprobe import tracking
 from sgdprobe.config.formatting import counted, duration, format_value, percent
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics, TrainingState
-from sgdprobe.run.ending import ENDINGS, RISING
+from sgdprobe.rules import Finding
+from sgdprobe.rules.course import RISING
+from sgdprobe.run.ending import ENDINGS
 from sgdprobe.run.job import Outcome, RunCallbacks
-from sgdprobe.run.preflight import PreflightWarning
 from sgdprobe.sweep.plan import Plan, same_program
 
 MAX_SHOWN = 5  # records that contradict themselves
@@ -178,7 +179,7 @@ class RunProgress(_ShowsBar, RunCallbacks):
         self._started = self._printed = time.perf_counter()
         self._task = self._bar.add_task("", total=updates)
 
-    def on_warning(self, warning: PreflightWarning) -> None:
+    def on_warning(self, warning: Finding) -> None:
         """Print a warning."""
         self.console.print(f"warning: {warning.text}")
 

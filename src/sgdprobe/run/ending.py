@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from sgdprobe.nn import EpochMetrics
+from sgdprobe.rules.course import RISING
 
 GUESSING = 1.5  # test accuracy up to this many times that of a guess
 STUCK = 0.8  # training accuracy below this, and no longer rising
-RISING = 0.01  # gain of training accuracy over the last quarter of the epochs
 
 ENDINGS = {
     "guessing": "at guessing level",

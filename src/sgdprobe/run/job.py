@@ -11,18 +11,20 @@ from sgdprobe import tracking
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
 from sgdprobe.errors import RunClaimed, StoreError
-from sgdprobe.nn import EpochMetrics, TrainingState
+from sgdprobe.nn import DivergedError, EpochMetrics, TrainingState
 from sgdprobe.paths import CHECKPOINTS
 from sgdprobe.provenance.environment import Environment
 from sgdprobe.provenance.hashes import weights_hash
 from sgdprobe.provenance.source import source_hash
-from sgdprobe.run.build import build_network, load_data, params_in_pixel_order, run_key
+from sgdprobe.rules import Finding, findings
+from sgdprobe.rules.course import Course
+from sgdprobe.run.build import load_data, params_in_pixel_order, run_key
 from sgdprobe.run.checkpoint import Checkpoint, CheckpointWriter, restore
 from sgdprobe.run.ending import ending
-from sgdprobe.run.preflight import PreflightWarning, preflight
 from sgdprobe.run.record import (
     confusion_matrix,
     diagnostic_tags,
+    never_predicted,
     numbers,
     provenance,
 )
@@ -65,14 +67,14 @@ class Outcome:
     metrics: Mapping[str, float] = field(default_factory=dict)
     failure: "tracking.Failure | None" = None
     reused: bool = False
-    warnings: tuple[PreflightWarning, ...] = ()
+    warnings: tuple[Finding, ...] = ()
     ending: str = ""
 
 
 class RunCallbacks:
     """Called while a run happens; a subclass shows it."""
 
-    def on_warning(self, warning: PreflightWarning) -> None:
+    def on_warning(self, warning: Finding) -> None:
         """Called before training, with each warning."""
 
     def on_update(self, state: TrainingState) -> None:
@@ -105,7 +107,7 @@ class RunLog:
 
     run_id: str = ""
     epochs: list[EpochMetrics] = field(default_factory=list)
-    warnings: list[PreflightWarning] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
     ending: str = ""
 
     @property
@@ -177,10 +179,9 @@ def _run(
 
 def _preflight(
     setup: TrainingSetup, recorder: "tracking.RunRecorder", callbacks: RunCallbacks
-) -> list[PreflightWarning]:
+) -> list[Finding]:
     """Warn of what looks wrong on the first images."""
-    trial = build_network(setup.settings, setup.data, setup.initial)
-    warnings = preflight(setup.settings, trial, setup.examples.train, setup.updates)
+    warnings = findings("before", setup.evidence())
     recorder.tags({f"preflight.{warning.name}": warning.text for warning in warnings})
     for warning in warnings:
         callbacks.on_warning(warning)
@@ -211,7 +212,7 @@ def _train(
     """Train, and record each epoch as it ends."""
     started = time.perf_counter()
     hashes = {"initial": weights_hash(setup.initial)}
-    confusion = None
+    confusion, diverged = None, False
 
     def on_update(state: TrainingState) -> None:
         writer.update(state)
@@ -227,9 +228,14 @@ def _train(
         recorder.arrays("weights.npz", last)
         confusion = confusion_matrix(setup.network, setup.examples.test, setup.data.classes)
         recorder.json("diagnostics.json", {"confusion_matrix": confusion.tolist()})
+    except DivergedError:
+        diverged = True
+        raise
     finally:
         log.ending = ending(log.epochs, setup.data.classes)
         recorder.tags(diagnostic_tags(log.epochs, confusion, log.ending))
+        course = Course(setup.settings, log.epochs, never_predicted(confusion), diverged)
+        recorder.tags({f"course.{found.name}": found.text for found in findings("after", course)})
         recorder.json("numbers.json", numbers(log.epochs, hashes, time.perf_counter() - started))
         if log.epochs:
             losses = np.concatenate([metrics.losses for metrics in log.epochs])

@@ -72,9 +72,14 @@ def diagnostic_tags(
     if epochs:
         tags["diagnostic.first_loss"] = repr(float(epochs[0].losses[0]))
     if confusion is not None:
-        classes = np.flatnonzero(confusion.sum(axis=0) == 0)
+        classes = never_predicted(confusion)
         tags["diagnostic.never_predicted"] = " ".join(map(str, classes)) or "none"
     return tags
+
+
+def never_predicted(confusion: NDArray[np.intp] | None) -> list[int]:
+    """Return the classes that no example is given to."""
+    return [] if confusion is None else np.flatnonzero(confusion.sum(axis=0) == 0).tolist()
 
 
 def _epoch(metrics: EpochMetrics) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
 from sgdprobe.nn import EpochMetrics, Network, TrainingState, train
+from sgdprobe.rules import Evidence
 from sgdprobe.run.build import (
     Params,
     Splits,
@@ -43,6 +44,17 @@ class TrainingSetup:
         network, examples = build_network(settings, data, initial), splits(settings, data)
         updates, _ = updates_and_epochs(settings, data)
         return cls(settings, data, initial, network, examples, streams["batches"], updates)
+
+    def evidence(self) -> Evidence:
+        """Return what rules look at before training."""
+        return Evidence(
+            self.settings,
+            self.data,
+            self.examples.train,
+            self.updates,
+            lambda: build_network(self.settings, self.data, self.initial),
+            lambda: build_optimizer(self.settings),
+        )
 
     def train(
         self,

@@ -10,16 +10,9 @@ import pytest
 
 from sgdprobe.config.formatting import format_value
 from sgdprobe.config.settings import Settings
-from sgdprobe.nn import Examples, Network
-from sgdprobe.run.build import (
-    build_network,
-    initial_params,
-    load_data,
-    random_streams,
-    splits,
-    updates_and_epochs,
-)
-from sgdprobe.run.preflight import preflight
+from sgdprobe.rules import Evidence, findings
+from sgdprobe.run.build import load_data
+from sgdprobe.run.setup import TrainingSetup
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -115,21 +108,18 @@ def warned(digits: Path) -> Callable[[dict[str, Any]], dict[str, str]]:
     """The warnings under these settings, by name."""
 
     def look(flat: dict[str, Any]) -> dict[str, str]:
-        return {caution.name: caution.text for caution in preflight(*begun(flat, digits))}
+        return {caution.name: caution.text for caution in findings("before", begun(flat, digits))}
 
     return look
 
 
-def begun(flat: dict[str, Any], root: Path) -> tuple[Settings, Network, Examples, int]:
+def begun(flat: dict[str, Any], root: Path) -> Evidence:
     blocks: dict[str, Any] = {"data": {"root": str(root)}}
     for key, value in flat.items():
         block, _, name = key.rpartition(".")
         (blocks.setdefault(block, {}) if block else blocks)[name] = value
     settings = Settings.from_dict(blocks)
-    data = load_data(settings)
-    first = initial_params(settings, data, random_streams(settings.seed)["weights"])
-    network = build_network(settings, data, first)
-    return settings, network, splits(settings, data).train, updates_and_epochs(settings, data)[0]
+    return TrainingSetup.of(settings, load_data(settings)).evidence()
 
 
 Warned = Callable[[dict[str, Any]], dict[str, str]]
@@ -163,7 +153,7 @@ def test_nothing_is_said_of_what_learns_well(warned: Warned, settings: dict[str,
 
 
 def test_what_it_says_of_the_notes(warned: Warned) -> None:
-    assert [*warned(NOTES)] == ["saturated_1", "batch_softmax", "first_loss"]
+    assert [*warned(NOTES)] == ["saturated_1", "batch_softmax", "first_loss", "large_pixels"]
 
 
 @pytest.mark.parametrize("value", ["mean_squared_error", "cross_entropy"])
