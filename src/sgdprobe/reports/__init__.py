@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sgdprobe.reports.answer import verdict as verdict
+    from sgdprobe.reports.diagnosis import DiagnosisPage as DiagnosisPage
+    from sgdprobe.reports.diagnosis import answer_lines as answer_lines
+    from sgdprobe.reports.diagnosis import as_json as as_json
+    from sgdprobe.reports.diagnosis import write_diagnosis as write_diagnosis
+    from sgdprobe.reports.diagnosis import yaml_lines as yaml_lines
     from sgdprobe.reports.explanation import StudySummary as StudySummary
     from sgdprobe.reports.figures.run import run_figures as run_figures
     from sgdprobe.reports.plotting import png as png
     from sgdprobe.reports.render import write_files as write_files
     from sgdprobe.reports.sweep import SweepTable as SweepTable
+    from sgdprobe.reports.writers import check_folder as check_folder
     from sgdprobe.reports.writers import check_study_folder as check_study_folder
     from sgdprobe.reports.writers import check_sweep_folder as check_sweep_folder
     from sgdprobe.reports.writers import write_study_report as write_study_report
@@ -23,6 +29,12 @@ os.environ["MPLBACKEND"] = "agg"
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 _MODULES = {
+    "DiagnosisPage": "diagnosis",
+    "answer_lines": "diagnosis",
+    "as_json": "diagnosis",
+    "check_folder": "writers",
+    "write_diagnosis": "diagnosis",
+    "yaml_lines": "diagnosis",
     "StudySummary": "explanation",
     "SweepTable": "sweep",
     "check_study_folder": "writers",

@@ -42,10 +42,10 @@ def verdict(study: StudySummary) -> list[str]:
         lines.append("all seeds give the same gap, which says nothing about other seeds")
     else:
         lines.append("the two do not differ clearly: the interval of the gap includes 0")
-    return [part for line in lines for part in _wrapped(line)]
+    return [part for line in lines for part in wrapped(line)]
 
 
-def _wrapped(line: str) -> list[str]:
+def wrapped(line: str) -> list[str]:
     """A line in the columns of a terminal; names stay whole."""
     options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
     if len(line) <= TERMINAL_COLUMNS:

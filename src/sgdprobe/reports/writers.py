@@ -46,7 +46,12 @@ def _run_ids(folder: Path) -> set[str]:
 
 def check_study_folder(folder: Path, spec: StudySpec, replace: bool) -> None:
     """Raise UserError if the folder cannot be written, or holds a report of another question."""
-    question = redact(code(spec.command))
+    check_folder(folder, spec.command, replace)
+
+
+def check_folder(folder: Path, command: str, replace: bool) -> None:
+    """Raise UserError if the folder cannot be written, or its report is of another command."""
+    question = redact(code(command))
     if not replace:
         _check_folder(folder, lambda text: question in text.splitlines())
     place = next(path for path in (folder, *folder.parents) if path.exists())
