@@ -17,7 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from support import Answer
 
 import sgdprobe
-from sgdprobe.commands import explain_options, rerun
+from sgdprobe.commands import diagnose, explain_options, rerun
 from sgdprobe.config.arguments import hydra_arguments, recipes
 from sgdprobe.config.compose import open_composer
 from sgdprobe.config.recipe_pair import compose_pairs
@@ -55,6 +55,11 @@ def regenerate() -> Any:
 def test_settings_page_is_that_of_the_code() -> None:
     page = (ROOT / "docs/reference/settings.md").read_text()
     assert page == regenerate().settings_page(), "run: python docs/regenerate.py settings"
+
+
+def test_rules_page_is_that_of_the_code() -> None:
+    page = (ROOT / "docs/reference/rules.md").read_text()
+    assert page == regenerate().rules_page(), "run: python docs/regenerate.py rules"
 
 
 def test_picture_is_that_of_the_published_runs() -> None:
@@ -153,7 +158,7 @@ def test_every_metric_tag_and_artifact_is_explained(
     page = (ROOT / "docs/reference/metrics-tags-artifacts.md").read_text()
     explained = set(re.findall(r"`([\w./…]+)`", page))
     names = {re.sub(r"_\d+$", "_k", name) for name in run.data.metrics}
-    names |= {re.sub(r"^preflight\..*", "preflight.…", tag) for tag in run.data.tags}
+    names |= {re.sub(r"^(preflight|course)\..*", r"\1.…", tag) for tag in run.data.tags}
     names |= {path.name for path in artifacts(run).iterdir()}
     # Names that MLflow gives by itself.
     names -= {"mlflow.runName", "mlflow.user", "mlflow.source.type"}
@@ -192,12 +197,14 @@ def test_make_knows_every_target() -> None:
     assert sorted(set(targets) - set(known)) == []
 
 
-KINDS = [f"python src/{command}.py" for command in ("train", "explain", "rerun", "report")]
+KINDS = [
+    f"python src/{command}.py" for command in ("train", "explain", "diagnose", "rerun", "report")
+]
 KINDS += ["make ", "mlflow ", "pip install -e .", "python3 -m venv", "python -m pytest"]
 KINDS += ["python docs/regenerate.py", "python examples/train_by_hand.py"]
 KINDS += [
     f"python experiments/{study}/study.py"
-    for study in ("coverage", "elsewhere", "preflight", "the-notes-reproduced")
+    for study in ("coverage", "elsewhere", "faultbench", "preflight", "the-notes-reproduced")
 ]
 
 
@@ -231,6 +238,13 @@ def test_every_comparison_is_accepted(words: list[str]) -> None:
     explain_options.check_options(given)
     for baseline, target in compose_pairs(explain_options.recipe_pairs(given)):
         assert baseline != target
+
+
+@pytest.mark.parametrize("words", words_of("diagnose.py"), ids=shlex.join)
+def test_every_diagnosis_is_accepted(words: list[str]) -> None:
+    given = diagnose.parser().parse_intermixed_args(words)
+    diagnose.check_options(given)
+    diagnose.compose(given.words)
 
 
 @pytest.mark.parametrize("words", words_of("rerun.py"), ids=shlex.join)

@@ -372,6 +372,29 @@ def studies() -> Iterator[str]:
     yield f"they leave {in_words(pairs)} points to the book"
 
 
+def diagnosed(case: str) -> tuple[str, str]:
+    """Accuracies of a faulty program and of its smallest repair, in percent."""
+    (row,) = (
+        row
+        for row in rows("faultbench/results.csv")
+        if (row["id"], row["kind"]) == (case, "faulty")
+    )
+    return number(float(row["accuracy"]), 1), number(float(row["repair_accuracy"]), 1)
+
+
+def lessons() -> Iterator[str]:
+    for case, sentence in {
+        "rate-x100-sigmoid": "its accuracy is {0} %, its loss does not fall",
+        "wrong-axis-sigmoid": "reaches {1} % instead of {0} %, at the same learning rate",
+        "raw-pixels-sigmoid": "`raw-pixels-sigmoid` ({0} %) most units",
+        "batch-all-sigmoid": "still rises at the end ({0} %), so the rules",
+        "constant-sigmoid": "the same learning rate {1} % instead of {0} %",
+    }.items():
+        yield sentence.format(*diagnosed(case))
+    for case in ("rate-x100-sigmoid", "raw-pixels-sigmoid", "batch-all-sigmoid"):
+        yield diagnosed(case)[1] + " %"
+
+
 SENTENCES = [
     ("README.md", readme),
     ("docs/explanation/statistics.md", statistics),
@@ -379,6 +402,7 @@ SENTENCES = [
     ("docs/explanation/statistics.md", statistics_of_single_seeds),
     ("docs/explanation/mathematics.md", mathematics),
     ("docs/explanation/speed.md", speed),
+    ("docs/explanation/diagnosis.md", lessons),
     ("docs/how-to/my-network-is-stuck.md", stuck),
     ("experiments/the-notes-reproduced/README.md", reproduced),
     ("experiments/elsewhere/README.md", verdict_elsewhere),

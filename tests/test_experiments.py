@@ -55,7 +55,9 @@ def copy(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_printed_command_is_of_a_kind_that_is_run_here() -> None:
     tested = {
         "src/train.py",
+        "src/diagnose.py",
         "src/explain.py",
+        "experiments/faultbench/study.py",
         "experiments/coverage/study.py",
         "experiments/elsewhere/study.py",
         "experiments/preflight/study.py",
