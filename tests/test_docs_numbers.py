@@ -382,6 +382,22 @@ def diagnosed(case: str) -> tuple[str, str]:
     return number(float(row["accuracy"]), 1), number(float(row["repair_accuracy"]), 1)
 
 
+def faultbench() -> Iterator[str]:
+    """What diagnose says of the programs whose kinds it had not seen when thresholds were set."""
+    of = [row for row in rows("faultbench/results.csv") if row["half"] == "test"]
+    faulty, healthy = ([r for r in of if r["kind"] == kind] for kind in ("faulty", "healthy"))
+    planted = [{row["planted"], *row["also"].split()} for row in faulty]
+    names = [row["faults"].split() for row in faulty]
+    named = sum(bool(true & {*found}) for true, found in zip(planted, names, strict=True))
+    first = sum(bool(true & {*found[:1]}) for true, found in zip(planted, names, strict=True))
+    can = [row for row in faulty if row["repairable"] == "true"]
+    proven = sum(row["verdict"] == "repaired" for row in can)
+    alarms = sum(row["verdict"] != "healthy" for row in healthy)
+    yield f"Of {len(faulty)} programs of the half `test`, it names the fault of {named}"
+    yield f"({first} of them first), and proves a smallest repair for {proven} of the {len(can)}"
+    yield f"It raises {alarms} false alarm{'s' * (alarms != 1)} on {len(healthy)} healthy twins"
+
+
 def lessons() -> Iterator[str]:
     for case, sentence in {
         "rate-x100-sigmoid": "its accuracy is {0} %, its loss does not fall",
@@ -407,6 +423,7 @@ SENTENCES = [
     ("experiments/the-notes-reproduced/README.md", reproduced),
     ("experiments/elsewhere/README.md", verdict_elsewhere),
     ("experiments/README.md", studies),
+    ("experiments/README.md", faultbench),
 ]
 
 

@@ -141,8 +141,11 @@ sources; the first ones in an order that takes all kinds of faults in turn were 
 program reaches was measured before ([cases.csv](cases.csv)): every twin is healthy, and every fault
 costs at least 8 points. Ten published faults that did no harm are listed there as `harmless`.
 
-Thresholds of rules were set on the half `dev`, and the half `test` was not looked at before; the
-split is by source. The threshold of "healthy", 5 points, and the race were fixed before both.
+Thresholds of rules were set on the half `dev`, and what the race tries was changed while that half
+was diagnosed; it was then diagnosed again. The half `test` was diagnosed after that, once, and
+nothing was changed afterwards; the split is by source. Good enough, in the race as for a healthy
+twin, means at most 5 points below the best found; that was fixed before both. Other work ran on the
+same machine, so times are upper bounds.
 
 | | dev | test |
 |---|---|---|
@@ -153,6 +156,11 @@ is the first. Several equal repairs are several names, {names:.1f} on average: a
 learning rate is 100 times too high is also repaired by another optimizer. *Repair proven* is of the
 cases that a change of a setting can repair. A *false alarm* is a healthy twin of which diagnose
 says anything else than "nothing to repair". Brackets are exact 95 % intervals of the share.
+
+Both false alarms of the half `test` came from one mistake: with two classes twice the accuracy of a
+guess is 100 %, and "learned nothing" meant less than that. It has been mended since; the table
+shows what came out before. The two faults that were not detected, noisy labels and deleted images,
+cost accuracy that no setting brings back, and the rules about data did not see them.
 
 Other programs than ours, so no direct comparison: on 52 programs, published diagnosers name the
 type of the fault in 13 to 63 % of cases, and none counts false alarms (DeepFD and DEFault's own

@@ -16,6 +16,7 @@ from sgdprobe.diagnosis.changes import (
     textbook,
     words_of,
 )
+from sgdprobe.diagnosis.diagnosis import learned_nothing
 from sgdprobe.diagnosis.proof import prove
 from sgdprobe.diagnosis.race import NEAR, Race
 from sgdprobe.diagnosis.runs import Clock, Result
@@ -221,3 +222,14 @@ def test_changes_that_change_nothing_or_cannot_be_are_left_out() -> None:
 def test_changes_that_contradict_each_other_are_no_set() -> None:
     assert merged([{"init.scale": 1.0}, {"init.scale": 2.0}]) is None
     assert merged([{"init.scale": 1.0}, {"seed": 2}]) == {"init.scale": 1.0, "seed": 2}
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "classes", "nothing"),
+    [(0.2, 10, False), (0.18, 10, True), (0.99, 2, False), (0.56, 2, False), (0.54, 2, True)],
+)
+def test_learned_nothing_is_near_a_guess_for_any_number_of_classes(
+    accuracy: float, classes: int, nothing: bool
+) -> None:
+    # A tenth of the way from a guess to 100 %: 0.19 of 10 classes, 0.55 of 2.
+    assert learned_nothing(accuracy, 1 / classes) == nothing

@@ -20,7 +20,7 @@ from sgdprobe.run.setup import TrainingSetup
 # far better, but none is proven to be enough. helpless: no change of a setting helps.
 Verdict = Literal["healthy", "repaired", "open", "helpless"]
 
-MIN_ACCURACY = 2.0  # times that of a guess: below it a network has learned nothing
+MIN_LEARNED = 0.1  # of the way from a guess to 100 %: below it a network has learned nothing
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The answer. findings : of all rules, in their order. course : of the recipe's own run."""
+    """The answer.
+
+    findings : of all rules, in their order. course : of the recipe's own run. remaining : the names
+    of the findings before training that the smallest repair leaves; None without a repair.
+    """
 
     question: Question
     findings: tuple[Finding, ...]
@@ -50,6 +54,7 @@ class Diagnosis:
     race: Race
     proof: Proof
     seconds: float
+    remaining: frozenset[str] | None = None
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -70,7 +75,7 @@ class Diagnosis:
     @property
     def has_learned_nothing(self) -> bool:
         """True if the recipe is hardly better than a guess."""
-        return float(self.proof.original.accuracies.mean()) < MIN_ACCURACY * self.race.guess
+        return learned_nothing(float(self.proof.original.accuracies.mean()), self.race.guess)
 
     @property
     def conclusive(self) -> list[Finding]:
@@ -117,6 +122,11 @@ class Diagnosis:
         return "confirmed" if any(found.fault in self.faults_of(arm) for arm in arms) else "refuted"
 
 
+def learned_nothing(accuracy: float, guess: float) -> bool:
+    """Return True for an accuracy that is hardly better than that of a guess."""
+    return accuracy < guess + MIN_LEARNED * (1 - guess)
+
+
 def diagnose(question: Question, tell: Callable[[str], None]) -> Diagnosis:
     """Diagnose a recipe. tell : called with a line about each phase, and about deaths of workers.
 
@@ -124,10 +134,7 @@ def diagnose(question: Question, tell: Callable[[str], None]) -> Diagnosis:
     """
     settings = question.settings
     clock = Clock(60 * question.minutes)
-    with Environment().single_threaded_blas():
-        setup = TrainingSetup.of(settings, load_data(settings))
-        evidence = setup.evidence()
-        found = [*findings("before", evidence), *findings("diagnosis", evidence)]
+    found = _before_training(settings)
     tell(f"rules before training: {', '.join(f.name for f in found) or 'nothing found'}")
     runs = Runs(settings, question.recipe, question.study, tell)
     race = Race(settings, runs, clock, question.reach)
@@ -136,4 +143,15 @@ def diagnose(question: Question, tell: Callable[[str], None]) -> Diagnosis:
     found += findings("after", course)
     race.run([repair for one in found for repair in one.repairs], tell)
     proof = prove(race, runs, clock, question.seeds)
-    return Diagnosis(question, tuple(found), course, race, proof, clock.spent)
+    remaining = None
+    if proof.repairs:
+        left = _before_training(proof.repairs[0].settings)
+        remaining = frozenset(one.name for one in left)
+    return Diagnosis(question, tuple(found), course, race, proof, clock.spent, remaining)
+
+
+def _before_training(settings: Settings) -> list[Finding]:
+    """Return what the rules find before training."""
+    with Environment().single_threaded_blas():
+        evidence = TrainingSetup.of(settings, load_data(settings)).evidence()
+        return [*findings("before", evidence), *findings("diagnosis", evidence)]

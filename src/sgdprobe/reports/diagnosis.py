@@ -120,7 +120,8 @@ def answer_lines(diagnosis: Diagnosis) -> list[str]:
     elif diagnosis.verdict == "helpless":
         lines.append(f"no change of a setting helps, {len(diagnosis.race.full) - 1} were tried")
     elif diagnosis.verdict == "repaired" and proof.best not in repairs:
-        lines.append(f"best found: {proof.best.candidate.words}")
+        kinds = ", ".join(diagnosis.faults_of(proof.best))
+        lines.append(f"best found: {proof.best.candidate.words} ({kinds})")
     tried = len(diagnosis.race.full) - 1
     left = diagnosis.race.left_out
     note = f"; left out for lack of time: {len(left)}, more with --minutes" if left else ""
@@ -219,9 +220,7 @@ def learning_curves(page: DiagnosisPage) -> Figure:
     for arm, line in zip(arms.values(), style.STYLES, strict=False):
         curve = page.curves[arm.candidate.words]
         if curve.size:
-            words = page.words(arm)
-            label = f"{page.role(arm)}: {words if len(words) < 60 else words[:57] + '…'}"
-            style.mean_and_band(axes, curve, label, line)
+            style.mean_and_band(axes, curve, page.role(arm), line)
     axes.set(xlabel="epoch", ylabel="test accuracy")
     style.accuracy_over_epochs(axes)
     style.legend_above(figure, [axes])
@@ -243,11 +242,19 @@ def write_diagnosis(page: DiagnosisPage, folder: Path) -> list[Path]:
         "verdict": VERDICTS[found.verdict],
         "columns": documentation(COLUMNS),
         "agreement": _agreement,
+        "repaired": _repaired,
         "time": duration(found.seconds),
     }
     images = {"learning_curves.svg": svg(learning_curves(page))}
     tables = {RUNS_FILE: to_csv(COLUMNS, rows(found))}
     return write_report(folder, "diagnosis.md.j2", facts, tables, images)
+
+
+def _repaired(diagnosis: Diagnosis, found: Finding) -> str:
+    """Say if a rule still speaks after the repair; rules about a whole run are not asked again."""
+    if diagnosis.remaining is None or RULES[found.rule].stage == "after":
+        return "–"
+    return "speaks" if found.name in diagnosis.remaining else "silent"
 
 
 def _agreement(diagnosis: Diagnosis, found: Finding) -> str:
