@@ -22,7 +22,6 @@ test-fast: $(VENV)/ready-to-test  ## run the tests that start no command: under 
 	$(PY) -m pytest $(PARALLEL) -m "not slow"
 
 stress: $(VENV)/ready-to-test  ## kill a sweep 100 times, and a cluster 30 times, and check that nothing is lost; 15 minutes
-	SGDPROBE_MANY_MACHINES=1 $(PY) -m pytest tests/tracking/test_postgres.py tests/sweep/test_hosts.py tests/sweep/test_cluster.py
 	$(PY) tests/stress.py --kills 100 --first-starts 20 --claims 10 --lost-answers 8 --cluster-faults 30
 
 ui: $(VENV)/ready  ## compare runs in a browser, at http://127.0.0.1:5000

@@ -33,13 +33,6 @@ if TYPE_CHECKING:
 # Tests that use one of these start commands or make stores, which takes seconds.
 SLOW_FIXTURES = {"new_store", "recorded", "run_commands", "start", "train"}
 
-# Databases, clusters and hosts as processes take more than a minute: `make stress` asks for them.
-collect_ignore = (
-    []
-    if os.environ.get("SGDPROBE_MANY_MACHINES")
-    else ["tracking/test_postgres.py", "sweep/test_hosts.py", "sweep/test_cluster.py"]
-)
-
 # Read by an interpreter, or by the libraries, when they start: too late in a fork.
 INTERPRETER_VARIABLES = ("PYTHON", "OPENBLAS", "NPY")
 

@@ -383,7 +383,7 @@ def diagnosed(case: str) -> tuple[str, str]:
 
 
 def faultbench() -> Iterator[str]:
-    """What diagnose says of the programs whose kinds it had not seen when thresholds were set."""
+    """The answers of diagnose for the half of faultbench on which no threshold was set."""
     of = [row for row in rows("faultbench/results.csv") if row["half"] == "test"]
     faulty, healthy = ([r for r in of if r["kind"] == kind] for kind in ("faulty", "healthy"))
     planted = [{row["planted"], *row["also"].split()} for row in faulty]

@@ -220,7 +220,7 @@ def batch(request: pytest.FixtureRequest) -> Batch:
 
 
 def grads(batch: Batch, name: str) -> dict[str, Array]:
-    """What a gradient of the benchmark writes; its loss is that of the network."""
+    """The gradient that a plugin of the benchmark writes; its loss is that of the network."""
     network, x, t = batch
     loss = getattr(gradients, name)(network, x, t)
     assert loss == pytest.approx(network.loss(x, t))

@@ -20,6 +20,7 @@ from sgdprobe.diagnosis.diagnosis import learned_nothing
 from sgdprobe.diagnosis.proof import prove
 from sgdprobe.diagnosis.race import NEAR, Race
 from sgdprobe.diagnosis.runs import Clock, Result
+from sgdprobe.errors import UserError
 from sgdprobe.rules import FAULTS, Change
 
 Surface = Callable[[Mapping[str, Any], int], float]
@@ -233,3 +234,19 @@ def test_learned_nothing_is_near_a_guess_for_any_number_of_classes(
 ) -> None:
     # A tenth of the way from a guess to 100 %: 0.19 of 10 classes, 0.55 of 2.
     assert learned_nothing(accuracy, 1 / classes) == nothing
+
+
+def test_a_recipe_that_cannot_be_run_is_refused(digits: Path) -> None:
+    """Also where its textbook values can be run."""
+
+    class Failing(MadeRuns):
+        def measure(
+            self, wanted: Sequence[Settings], name_of: Callable[[Settings], str]
+        ) -> dict[Settings, Result]:
+            made = super().measure(wanted, name_of)
+            return {s: r for s, r in made.items() if not r.run_id.startswith("as given")}
+
+    runs: Any = Failing(rate_alone)
+    race = Race(START.replace({"data.root": str(digits)}), runs, Clock(300))
+    with pytest.raises(UserError, match="the recipe as given could not be run"):
+        race.begin()

@@ -10,6 +10,7 @@ import pytest
 
 from sgdprobe.config.formatting import format_value
 from sgdprobe.config.settings import Settings
+from sgdprobe.provenance.environment import Environment
 from sgdprobe.rules import Evidence, findings
 from sgdprobe.run.build import load_data
 from sgdprobe.run.setup import TrainingSetup
@@ -108,7 +109,9 @@ def warned(digits: Path) -> Callable[[dict[str, Any]], dict[str, str]]:
     """The warnings under these settings, by name."""
 
     def look(flat: dict[str, Any]) -> dict[str, str]:
-        return {caution.name: caution.text for caution in findings("before", begun(flat, digits))}
+        with Environment().single_threaded_blas():  # as in a run; else two test processes wait
+            found = findings("before", begun(flat, digits))
+        return {caution.name: caution.text for caution in found}
 
     return look
 

@@ -9,6 +9,7 @@ import pytest
 
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics
+from sgdprobe.provenance.environment import Environment
 from sgdprobe.rules import FAULTS, RULES, Evidence, Finding, findings
 from sgdprobe.rules.course import Course
 from sgdprobe.run.build import load_data
@@ -25,7 +26,8 @@ def evidence(root: Path, flat: Mapping[str, Any]) -> Evidence:
 
 def found_before(root: Path, flat: Mapping[str, Any]) -> dict[str, Finding]:
     e = evidence(root, flat)
-    return {f.name: f for f in [*findings("before", e), *findings("diagnosis", e)]}
+    with Environment().single_threaded_blas():  # as in a run; else two test processes wait
+        return {f.name: f for f in [*findings("before", e), *findings("diagnosis", e)]}
 
 
 def save(folder: Path, **changed: Any) -> Path:

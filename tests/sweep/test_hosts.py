@@ -112,7 +112,7 @@ def test_what_a_dead_host_leaves_is_made_by_the_other(
 
 
 def hosts_with_runs(uri: str) -> int:
-    """How many hosts have begun a run; asked without MLflow, which would make the tables."""
+    """The number of hosts that have begun a run, asked without MLflow: it would make the tables."""
     query = text("SELECT count(DISTINCT value) FROM tags WHERE key = 'pid_namespace'")
     try:
         with create_engine(uri, poolclass=NullPool).connect() as connection:

@@ -245,7 +245,7 @@ def test_a_full_folder_for_temporary_files_is_no_broken_store(
 
 
 def taken_over(store: Store, job: Job, mine: RunRecorder, **tags: str) -> str:
-    """What another machine does that takes the run for dead, and the id of its own run."""
+    """Do as another machine that takes the run for dead; return the id of its own run."""
     liveness.end_as(store, mine.run_id, tracking.Failure("killed", "no sign of life"))
     return create(store, "other", OTHER | {"key": job.tags["key"], "heartbeat": ALIVE} | tags)
 

@@ -20,10 +20,10 @@ from sgdprobe.errors import EXIT_FAILED, StoreError, UserError, one_line
 from sgdprobe.paths import CONF, study_folder
 from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data
+from sgdprobe.run.job import NO_RECIPE
 
 DESCRIPTION = "Say what is wrong with one recipe, and which smallest change is proven to repair it."
 MIN_SEEDS = 2
-NO_RECIPE = "config"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -103,7 +103,7 @@ def check_options(given: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What was asked for: the recipe's own settings, and those with the words typed after it."""
+    """The recipe on the command line: its own settings, and those with the words typed after it."""
 
     name: str
     recipe: str | None

@@ -25,7 +25,7 @@ MIN_LEARNED = 0.1  # of the way from a guess to 100 %: below it a network has le
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: a recipe, the time that the answer may take, and what is good enough.
+    """A recipe to diagnose, the time that the answer may take, and the accuracy that is enough.
 
     name : of the recipe. study : folder and MLflow experiment. reach : accuracy, 0 … 1, or None.
     """

@@ -100,7 +100,8 @@ class Race:
 
         Raises UserError if the recipe fails for a reason of its own.
         """
-        if not self._measure([Candidate(), self.usual]):
+        tried = self._measure([Candidate(), self.usual])
+        if all(attempt.candidate.parts for attempt in tried):
             raise UserError("the recipe as given could not be run: train.py says why")
 
     def run(self, suggested: Sequence[Change], tell: Callable[[str], None]) -> None:

@@ -1,11 +1,9 @@
 """The runs of a diagnosis: recorded like any others, and found again by their keys."""
 
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +17,7 @@ from sgdprobe.run.build import load_data, run_key, train_images
 from sgdprobe.run.job import NO_RECIPE, Job, Outcome, identity
 from sgdprobe.study.estimate import RECORDING_S
 from sgdprobe.study.intervals import Array
+from sgdprobe.sweep.plan import new_sweep_id
 from sgdprobe.sweep.pool import fan_out, process_count
 from sgdprobe.sweep.resume import Task
 
@@ -108,7 +107,7 @@ class Runs:
     ) -> Iterator[Outcome]:
         if not wanted:
             return
-        sweep = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        sweep = new_sweep_id()
         tasks: list[Task] = []
         for settings in wanted:
             tags = {"recipe": self.recipe, "sweep": sweep, "seed": str(settings.seed)}

@@ -51,7 +51,7 @@ class DiagnosisPage:
         return arm.candidate.words or "as given"
 
     def role(self, arm: Arm) -> str:
-        """What an arm is."""
+        """The part that an arm has in the answer, such as "smallest repair"."""
         proof = self.diagnosis.proof
         roles = ["recipe"] if arm is proof.original else []
         roles += ["smallest repair"] if arm in proof.repairs else []

@@ -41,11 +41,16 @@ class Plan:
                 raise SettingsError(f"{key} must be the same in all runs of a sweep; got {values}")
         for settings, _ in unique:
             load_data(settings)
-        sweep = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        sweep = new_sweep_id()
         varied = _in_order(differing, [axis.lstrip("+") for axis in axes])
         several = len({recipe for _, recipe in unique}) > 1
         jobs = [_job(settings, recipe, sweep, varied, several) for settings, recipe in unique]
         return cls(sweep, tuple(jobs), varied, duplicates=len(cells) - len(unique))
+
+
+def new_sweep_id() -> str:
+    """Return an id that begins with the time, and that no other sweep has."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def _in_order(differing: Sequence[str], axes: Sequence[str]) -> tuple[str, ...]:
