@@ -412,9 +412,11 @@ class Postgres:
 
     def _run(self, program: str, *words: str) -> None:
         assert self.programs is not None
-        who = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        command = [*who, str(self.programs / program), *words]
-        subprocess.run(command, check=True, cwd="/", stdout=DEVNULL, stdin=DEVNULL, stderr=DEVNULL)
+        who: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        subprocess.run(
+            [str(self.programs / program), *words], check=True, cwd="/", stdin=DEVNULL,
+            stdout=DEVNULL, stderr=DEVNULL, **(who if os.geteuid() == 0 else {}),
+        )  # fmt: skip
 
 
 @dataclass

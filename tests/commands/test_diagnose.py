@@ -13,9 +13,11 @@ from support import client_of
 
 RunCommands = Callable[..., list[CompletedProcess[str]]]
 
-# A learning rate that is a thousand times too small, for 60 updates on 600 images.
-SLOW = ["book", "training.learning_rate=0.0005", "training.iterations=60", "init=xavier"]
-OPTIONS = ["sweep.backend=sequential", "--seeds", "3", "--minutes", "0.4", "--study", "slow"]
+# A learning rate that is a hundred times too small, for 60 updates on 600 images. An accuracy that
+# is asked for, and more than enough time: the answer does not depend on how busy the machine is.
+SLOW = ["book", "training.learning_rate=0.005", "training.iterations=60", "init=xavier"]
+OPTIONS = ["sweep.backend=sequential", "--reach", "50", "--seeds", "3", "--minutes", "5"]
+OPTIONS += ["--study", "slow"]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_the_answer_names_fault_and_repair(answer: dict[str, Any]) -> None:
         assert 0 < low <= repair["gain"] <= high
     assert answer["best"]["accuracy"] > answer["as_given"]["accuracy"] + 0.2
     assert answer["seeds"] == [1, 2, 3], "the race had seed 0"
-    assert answer["seconds"] < 60
+    assert answer["left_out"] == []
 
 
 def test_the_terminal_gets_ten_lines_or_so(diagnosed: CompletedProcess[str]) -> None:
@@ -104,7 +106,7 @@ def test_the_same_command_again_makes_no_run(
     assert again.returncode == 0, again.stderr
     repeated = json.loads(again.stdout)
     assert repeated["as_given"] == answer["as_given"]
-    assert count() <= before + len(answer["left_out"]) * 3
+    assert count() == before
 
 
 def test_the_repaired_recipe_can_be_trained(
