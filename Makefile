@@ -15,7 +15,7 @@ help:  ## print this list
 sweep: $(VENV)/ready  ## run the main sweep: 36 runs, about two minutes on two cores
 	$(PY) src/train.py -m sweep
 
-test: $(VENV)/ready-to-test  ## run all tests: about five minutes on two cores
+test: $(VENV)/ready-to-test  ## run all tests: about seven minutes on two cores
 	$(PY) -m pytest $(PARALLEL) --durations=20
 
 test-fast: $(VENV)/ready-to-test  ## run the tests that start no command: under 40 seconds
