@@ -25,6 +25,7 @@ ORDER = (
     {"diagnosis"},
     {"reports"},
     {"commands"},
+    {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 

@@ -10,10 +10,14 @@ from urllib.parse import quote, unquote
 
 from sgdprobe.errors import UserError
 
-_ROOT_OF_CODE = Path(__file__).resolve().parents[2]
-# Installed without its clone, the package works in the working directory.
-PROJECT_ROOT = _ROOT_OF_CODE if (_ROOT_OF_CODE / "conf").is_dir() else Path.cwd()
-CONF = PROJECT_ROOT / "conf"
+PACKAGE = Path(__file__).resolve().parent
+_ROOT = PACKAGE.parents[1]
+# The clone that this package is in; None where it was installed from a wheel.
+CLONE = _ROOT if all((_ROOT / p).is_file() for p in ("src/train.py", "conf/config.yaml")) else None
+# Runs are kept in the clone or, as MLflow does by itself, in the working directory.
+PROJECT_ROOT = CLONE or Path.cwd()
+CONF = (CLONE or PACKAGE) / "conf"  # in the package, conf is a link that a wheel replaces by files
+OWN_CONF = PROJECT_ROOT / "conf"  # a person's own recipes; in a clone the same directory
 STORE = PROJECT_ROOT / "mlflow.db"  # and artifacts in mlruns/: MLflow's own default layout
 REPORTS = PROJECT_ROOT / "mlruns" / "reports"
 CHECKPOINTS = PROJECT_ROOT / "mlruns" / "checkpoints"

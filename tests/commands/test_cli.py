@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
@@ -18,7 +17,6 @@ from sgdprobe import __version__
 from sgdprobe.commands import cli as commandline
 from sgdprobe.commands.cli import Main, run_command, run_main
 from sgdprobe.config.arguments import ACTIONS, hydra_arguments, recipes
-from sgdprobe.config.completion import complete, install
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import SettingsError, UserError
 from sgdprobe.paths import CONF
@@ -116,29 +114,6 @@ def test_actions_are_those_of_which_hydra_takes_one() -> None:
 def test_recipes_are_the_files_of_conf_experiment() -> None:
     assert recipes() == sorted(file.stem for file in (CONF / "experiment").iterdir())
     assert {"notes", "book", "sweep"} <= set(recipes())
-
-
-@pytest.mark.parametrize(
-    ("line", "answers", "rewritten"),
-    [
-        ("python src/train.py ", KNOWN, "python src/train.py "),
-        ("python src/train.py no", ["notes"], "python src/train.py no"),
-        ("python src/train.py -m s", ["sweep"], "python src/train.py -m s"),
-        ("python src/train.py x", [], "python src/train.py x"),
-        ("python src/train.py --n", [], "python src/train.py --n"),
-        ("python src/train.py init=no", [], "python src/train.py init=no"),
-        (
-            "python src/train.py notes init.sc",
-            [],
-            "python src/train.py experiment=notes init.sc",
-        ),
-        ("train", [], "train"),
-    ],
-)
-def test_complete(line: str, answers: list[str], rewritten: str) -> None:
-    environment = {"COMP_LINE": line}
-    assert complete(environment, KNOWN) == answers
-    assert environment["COMP_LINE"] == rewritten
 
 
 def raising(error: BaseException) -> Callable[[], Main]:
@@ -240,19 +215,12 @@ def test_sigterm_unwinds_and_is_put_back() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-COMPLETE = ["-sc", "query=bash"]
-
-
 @pytest.fixture(scope="module")
 def answers(start: Callable[..., Process]) -> dict[str, CompletedProcess[str]]:
     """What the command says of itself; all asked at the same time."""
-    line = "python src/train.py "
     asked = {
         "help": start("--help", PYTHONPROFILEIMPORTTIME="1"),
         "cfg": start("--cfg=job", "notes"),
-        "install": start("-sc", "install=bash"),
-        "no": start(*COMPLETE, COMP_LINE=f"{line}no"),
-        "-m notes init.sc": start(*COMPLETE, COMP_LINE=f"{line}-m notes init.sc"),
     }
     return {name: process.answer() for name, process in asked.items()}
 
@@ -275,58 +243,3 @@ def test_cfg_shows_the_settings_of_a_recipe(answers: dict[str, CompletedProcess[
     assert (answer.returncode, answer.stderr) == (0, "")
     settings = Settings.from_dict(yaml.safe_load(answer.stdout))
     assert (settings.network.softmax_over, settings.init.scale) == ("batch", 1.0)
-
-
-@pytest.mark.parametrize(
-    ("typed", "words"),
-    [("no", {"notes"}), ("-m notes init.sc", {"init.scheme=", "init.scale="})],
-)
-def test_completion(answers: dict[str, CompletedProcess[str]], typed: str, words: set[str]) -> None:
-    answer = answers[typed]
-    assert (answer.returncode, answer.stderr) == (0, "")
-    assert words <= set(answer.stdout.split()), f"{typed!r} completes to {answer.stdout!r}"
-
-
-def test_completion_can_be_installed(answers: dict[str, CompletedProcess[str]]) -> None:
-    answer = answers["install"]
-    assert (answer.returncode, answer.stderr) == (0, "")
-    assert answer.stdout.endswith(" python python3\n")
-
-
-# As bash calls it for the word under the cursor; `python` is whatever the PATH finds.
-TAB = """
-_theirs() { COMPREPLY=(theirs); }
-complete -F _theirs python
-INSTALL
-COMP_LINE="$*" COMP_POINT=${#COMP_LINE} COMP_WORDS=("$@")
-_sgdprobe_complete python
-printf '%s\n' "${COMPREPLY[@]}"
-"""
-
-
-@pytest.mark.parametrize(
-    ("typed", "replies"),
-    [
-        ("python {ours} no", ["notes"]),
-        ("python {ours} init.sc", ["init.scheme=", "init.scale="]),
-        ("python {ours} init=h", ["he"]),  # bash has split the word at =
-        ("python mine.py no", ["theirs"]),
-    ],
-)
-def test_tab_runs_our_command_only(tmp_path: Path, typed: str, replies: list[str]) -> None:
-    """The user's own program writes a file when it is run; the answers are those of a stand-in."""
-    (tmp_path / "mine.py").write_text("open('it-ran', 'w')")
-    python = tmp_path / "python"
-    python.write_text(
-        "#!/bin/sh\ntouch ran-$(basename $1)\necho notes init.scheme= init.scale= init=he\n"
-    )
-    python.chmod(0o755)
-    ours = CONF.parent / "src" / "train.py"
-    words = typed.format(ours=ours).split()
-    script = TAB.replace("INSTALL", install(["-sc", "install=bash"]))
-    answer = subprocess.run(
-        ["bash", "-c", script, "bash", *words], cwd=tmp_path, capture_output=True, text=True,
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
-    )  # fmt: skip
-    assert (answer.stdout.split(), answer.stderr) == (replies, "")
-    assert [path.name for path in tmp_path.glob("*ran*")] == ["ran-train.py"] * ("ours" in typed)

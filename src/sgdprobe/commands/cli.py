@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from sgdprobe import __version__
 from sgdprobe.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError, one_line
+from sgdprobe.paths import CLONE
 from sgdprobe.provenance.redact import redact
 
 Main = Callable[[Sequence[str]], int | None]
@@ -32,7 +33,16 @@ class Parser(argparse.ArgumentParser):
 
 
 def run_command(name: str, words: Sequence[str]) -> int:
-    """Run sgdprobe.commands.NAME with these words of a command line; return its exit code."""
+    """Run sgdprobe.commands.NAME with these words of a command line; return its exit code.
+
+    A line of a shell in SGDPROBE_COMPLETE is completed instead.
+    """
+    line = os.environ.get("SGDPROBE_COMPLETE")
+    if line is not None:
+        from sgdprobe.commands.completion import complete  # imports this module
+
+        print(*complete(name, line))
+        return 0
     return run_main(lambda: import_command(name).main, words)
 
 
@@ -76,10 +86,13 @@ def import_command(name: str) -> Any:
     except ModuleNotFoundError as error:
         if str(error.name).startswith("sgdprobe"):
             raise
-        raise UserError(
-            f"{error.name} is not installed for {sys.executable}: type `make sweep` first, which "
-            "sets up .venv, or activate your environment: . .venv/bin/activate"
-        ) from error
+        cure = (
+            "type `make sweep` first, which sets up .venv, or activate your environment: "
+            ". .venv/bin/activate"
+            if CLONE
+            else f"type {sys.executable} -m pip install sgdprobe"
+        )
+        raise UserError(f"{error.name} is not installed for {sys.executable}: {cure}") from error
 
 
 def ignore_foreign_warnings() -> None:

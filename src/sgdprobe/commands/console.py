@@ -1,6 +1,5 @@
 """Lines, progress bars and tables that a person sees of one run and of a sweep."""
 
-import shlex
 import shutil
 import sys
 import time
@@ -20,6 +19,8 @@ from sgdprobe import tracking
 from sgdprobe.config.formatting import counted, duration, format_value, percent
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics, TrainingState
+from sgdprobe.paths import CLONE
+from sgdprobe.provenance.command import command_line
 from sgdprobe.rules import Finding
 from sgdprobe.rules.course import RISING
 from sgdprobe.run.ending import ENDINGS
@@ -110,7 +111,8 @@ def where_to_look(url: str, command: str | None) -> str:
 # A first update that takes longer, such as a numerical one, says how long the others take.
 FIRST_UPDATE_S = 20.0
 
-WHERE_TO_READ = "docs/how-to/my-network-is-stuck.md says what to try"
+PAGE = "docs/how-to/my-network-is-stuck.md"
+WHERE_TO_READ = f"{PAGE if CLONE else '`sgdprobe diagnose RECIPE`'} says what to try"
 
 
 def advice(outcome: Outcome, words: Sequence[str], classes: int) -> str:
@@ -139,7 +141,7 @@ def advice(outcome: Outcome, words: Sequence[str], classes: int) -> str:
 
 def _command(words: Sequence[str], key: str, value: str) -> str:
     kept = [word for word in words if word.partition("=")[0].lstrip("+") != key]
-    return shlex.join(["python", "src/train.py", *kept, f"{key}={value}"])
+    return command_line("train", *kept, f"{key}={value}")
 
 
 class _ShowsBar:
@@ -234,14 +236,20 @@ class SweepProgress(_ShowsBar):
             runs = f"{len(outcomes)} of {counted(self._total, 'run')}"
             self.print(f"{runs} done before, with the same settings, data and source")
 
+    def numbers(self) -> dict[str, int]:
+        """Return how many runs are done, failed, reused (done before) and left."""
+        reused, ended = sum(outcome.reused for outcome in self.outcomes), len(self.outcomes)
+        return {
+            "done": ended - self.failed - reused,
+            "failed": self.failed,
+            "reused": reused,
+            "left": self._total - ended,
+        }
+
     def counts(self) -> str:
         """Return a text such as "33 done, 1 failed, 2 done before, 0 left"."""
-        before = sum(outcome.reused for outcome in self.outcomes)
-        ended = len(self.outcomes)
-        return (
-            f"{ended - self.failed - before} done, {self.failed} failed, "
-            f"{before} done before, {self._total - ended} left"
-        )
+        words = {"reused": "done before"}
+        return ", ".join(f"{n} {words.get(name, name)}" for name, n in self.numbers().items())
 
     def warnings(self) -> str:
         """Return a line that counts the warnings before training; empty without any."""

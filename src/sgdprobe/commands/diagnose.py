@@ -1,8 +1,6 @@
 """Diagnose one recipe: what is wrong, and which smallest change is proven to repair it."""
 
 import argparse
-import json
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sgdprobe import reports, tracking
+from sgdprobe.commands.answers import JSON_HELP, answer, answering
 from sgdprobe.commands.cli import Parser
 from sgdprobe.commands.console import plain_console, print_numerical
 from sgdprobe.config.arguments import check_keys, check_recipe, recipes
@@ -17,7 +16,8 @@ from sgdprobe.config.compose import open_composer
 from sgdprobe.config.settings import OPERATIONAL, Settings
 from sgdprobe.diagnosis.diagnosis import Diagnosis, Question, diagnose
 from sgdprobe.errors import EXIT_FAILED, StoreError, UserError, one_line
-from sgdprobe.paths import CONF, study_folder
+from sgdprobe.paths import OWN_CONF, study_folder
+from sgdprobe.provenance.command import command_line
 from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data
 from sgdprobe.run.job import NO_RECIPE
@@ -33,6 +33,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     given = parser().parse_intermixed_args(arguments)
     check_options(given)
+    with answering(given.json):
+        return _diagnose(given, arguments)
+
+
+def _diagnose(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     asked = compose(given.words)
     name, settings = asked.name, asked.settings
     study = given.study or f"diagnose-{name}"
@@ -45,20 +50,19 @@ def main(arguments: Sequence[str]) -> int:
         given.minutes,
         None if given.reach is None else given.reach / 100,
         given.seeds,
-        shlex.join(["python", "src/diagnose.py", *words]),
+        command_line("diagnose", *words),
     )
     folder = study_folder(study)
-    repaired = CONF / "experiment" / f"{name}-repaired.yaml"
+    repaired = OWN_CONF / "experiment" / f"{name}-repaired.yaml"
     if given.write and repaired.exists() and not given.force:
         raise UserError(f"{repaired} exists; --force replaces it")
     reports.check_folder(folder, question.command, given.force)
     pin_cpu_kernels(settings.bits)
     load_data(settings)
-    console = plain_console(sys.stderr if given.json else None)
+    console = plain_console()
     print_numerical([settings], console)
     found = diagnose(question, console.print)
-    if given.json:
-        print(json.dumps(reports.as_json(found), indent=2))
+    answer(reports.as_json(found))
     tell = console.print
     for line in reports.answer_lines(found):
         tell(line)
@@ -70,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def parser() -> Parser:
     """Return the parser of the options."""
-    options = Parser(prog="diagnose.py", description=DESCRIPTION)
+    options = Parser(prog=command_line("diagnose"), description=DESCRIPTION)
     add = options.add_argument
     add(
         "words",
@@ -83,7 +87,7 @@ def parser() -> Parser:
     add("--seeds", metavar="N", type=int, default=5, help="runs of each claim; default: 5")
     add("--study", metavar="NAME", help="folder in experiments/; default: diagnose-RECIPE")
     add("--write", action="store_true", help="write conf/experiment/RECIPE-repaired.yaml")
-    add("--json", action="store_true", help="print the answer as JSON")
+    add("--json", action="store_true", help=JSON_HELP)
     add("--force", action="store_true", help="replace another report, or the repaired recipe")
     return options
 
@@ -167,11 +171,12 @@ def _write_recipe(
     before, after = (proof.accuracy(one).mean for one in (proof.original, arm))
     defaults = f"defaults:\n  - {question.recipe}\n  - _self_\n" if question.recipe else ""
     lines = reports.yaml_lines({**typed, **arm.candidate.change})
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(
         "# @package _global_\n"
         f"# {question.name}, repaired: {', '.join(found.faults_of(arm))}. Test accuracy "
         f"{100 * before:.1f} % -> {100 * after:.1f} %,\n"
         f"# means of {len(proof.seeds)} seeds. Found by: {question.command}\n"
-        f"#   python src/train.py {file.stem}\n{defaults}" + "\n".join(lines) + "\n"
+        f"#   {command_line('train', file.stem)}\n{defaults}" + "\n".join(lines) + "\n"
     )
-    tell(f"written: {file}; type python src/train.py {file.stem}")
+    tell(f"written: {file}; type {command_line('train', file.stem)}")

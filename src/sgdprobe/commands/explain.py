@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import fill
 
 from sgdprobe import reports, tracking
+from sgdprobe.commands.answers import answer, answering
 from sgdprobe.commands.console import print_contradictions, reading_store
 from sgdprobe.commands.explain_options import check_options, parser, recipe_pairs, study_spec
 from sgdprobe.config.formatting import duration, format_value
@@ -33,6 +34,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     given = parser().parse_args(arguments)
     check_options(given)
+    with answering(given.json):
+        return _explain(given, [word for word in arguments if word != "--json"])
+
+
+def _explain(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     names = (given.baseline, given.target)
     as_written, recipes, *tuned = compose_pairs([RecipePair(*names), *recipe_pairs(given)])
     factorial = Factorial.between(*recipes, given.factors, given.seeds, given.group)
@@ -180,7 +186,9 @@ def _report(summary: "reports.StudySummary") -> int:
         sys.stderr.write(f"no report in {folder}, but all runs are recorded: {one_line(error)}\n")
         return EXIT_FAILED
     print(*reports.verdict(summary), page, *others, sep="\n")
-    return _keep(measured, page)
+    code = _keep(measured, page)
+    answer({**reports.study_as_json(summary), "page": page})
+    return code
 
 
 def _keep(measured: StudyResults, page: Path) -> int:

@@ -2,14 +2,15 @@
 
 import argparse
 import re
-import shlex
 from collections.abc import Sequence
 
+from sgdprobe.commands.answers import JSON_HELP
 from sgdprobe.commands.cli import Parser
 from sgdprobe.config.recipe_pair import RecipePair
 from sgdprobe.config.settings import Settings, unknown_setting
 from sgdprobe.errors import UserError
 from sgdprobe.paths import study_folder
+from sgdprobe.provenance.command import command_line
 from sgdprobe.study.claim import claim_of
 from sgdprobe.study.looks import MOST_SEEDS, planned
 from sgdprobe.study.spec import StudySpec
@@ -19,7 +20,7 @@ DESCRIPTION = "Explain a gap: which difference between two recipes causes which 
 
 def parser() -> Parser:
     """Return the parser of the options."""
-    options = Parser(prog="explain.py", description=DESCRIPTION)
+    options = Parser(prog=command_line("explain"), description=DESCRIPTION)
     add = options.add_argument
     add("baseline", help="the recipe whose result is to be explained")
     add("target", help="the recipe it is compared with")
@@ -73,6 +74,7 @@ def parser() -> Parser:
     add("--tolerance", metavar="POINTS", type=float, help="accepted distance of the mean from it")
     add("--force", action="store_true", help="run more than 7 factors make; replace another report")
     add("--no-run", action="store_true", help="use only runs that are recorded already")
+    add("--json", action="store_true", help=JSON_HELP)
     return options
 
 
@@ -166,5 +168,5 @@ def study_spec(
         reach=reach,
         within=within,
         looks=() if within is None else planned(given.seeds),
-        command=shlex.join(["python", "src/explain.py", *question]),
+        command=command_line("explain", *question),
     )

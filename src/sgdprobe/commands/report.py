@@ -1,5 +1,6 @@
 """Write the report of a sweep, or draw the figures of a run, from their records."""
 
+import argparse
 import os
 import sys
 import webbrowser
@@ -7,15 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as replaced
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from sgdprobe import reports, tracking
+from sgdprobe.commands.answers import JSON_HELP, answer, answering
 from sgdprobe.commands.cli import STORE_HELP, Parser
 from sgdprobe.commands.console import epoch_table, print_contradictions, reading_store
+from sgdprobe.config.arguments import recipe_file
 from sgdprobe.config.arguments import recipes as known_names
 from sgdprobe.config.compose import known_recipes
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import EXIT_FAILED, SettingsError, UserError, one_line
-from sgdprobe.paths import CONF, report_folder, study_folder
+from sgdprobe.paths import report_folder, study_folder
+from sgdprobe.provenance.command import command_line
 
 NEWEST = "last-sweep"
 LoadRecipes = Callable[[], Mapping[str, Settings]]
@@ -26,65 +31,89 @@ def main(words: Sequence[str]) -> int:
 
     Raises UserError if the word names nothing in the store, or a run although there is a study.
     """
-    options = Parser(prog="report.py", description="Write the page of a sweep, or draw a run.")
-    options.add_argument(
+    given = parser().parse_args(words)
+    with answering(given.json):
+        return _report(given)
+
+
+def parser() -> Parser:
+    """Return the parser of the options."""
+    options = Parser(
+        prog=command_line("report"), description="Write the page of a sweep, or draw a run."
+    )
+    add = options.add_argument
+    add(
         "what",
         nargs="?",
         default=NEWEST,
         help="a sweep, an experiment's name, or last-sweep (the default); "
         "or a run: an id, its beginning, a name, or last",
     )
-    options.add_argument("--study", help="write a sweep's report to this folder in experiments/")
-    options.add_argument("--force", action="store_true", help="replace another report in --study")
-    options.add_argument("--uri", help=STORE_HELP)
-    given = options.parse_args(words)
+    add("--study", help="write a sweep's report to this folder in experiments/")
+    add("--force", action="store_true", help="replace another report in --study")
+    add("--json", action="store_true", help=JSON_HELP)
+    add("--uri", help=STORE_HELP)
+    return options
+
+
+def _report(given: argparse.Namespace) -> int:
     folder = None if given.study is None else study_folder(given.study)
     word, uri = given.what, given.uri
     if word == NEWEST:
         with reading_store():
             word = tracking.newest_sweep(tracking.connect(uri))
         if word is None:
-            raise SettingsError("the store holds no sweep yet; report.py last draws the last run")
+            last = command_line("report", "last")
+            raise SettingsError(f"the store holds no sweep yet; `{last}` draws the last run")
     try:
-        page = (
-            None if word == "last" else report_sweep(word, folder, uri, known_recipes, given.force)
-        )
-        if page is None and folder is not None:
+        table = None if word == "last" else sweep_table(word, uri, known_recipes)
+        if table is None and folder is not None:
             raise SettingsError(
                 f"--study {given.study} is for a sweep or an experiment, not for {word}"
             )
-        files = report_run(word, uri) if page is None else [page]
+        if table is None:
+            files, facts = report_run(word, uri)
+        else:
+            files = [write_page(table, folder, given.force)]
+            facts = {"sweep": word, "page": files[0], **table.facts()}
     except OSError as error:
         sys.stderr.write(f"no report: {one_line(error)}\n")
         return EXIT_FAILED
     for file in files:
         print(file)
-        _show(file)
+        show(file)
+    answer(facts)
     return 0
 
 
-def report_sweep(
-    word: str,
-    folder: Path | None,
-    uri: str | None,
-    recipes: LoadRecipes,
-    replace: bool = True,
-) -> Path | None:
-    """Write the report of a sweep or an experiment and return its page; None if there is none.
+def report_sweep(word: str, uri: str | None, recipes: LoadRecipes) -> Path | None:
+    """Write the report of a sweep or an experiment and return its page; None if there is none."""
+    table = sweep_table(word, uri, recipes)
+    return None if table is None else write_page(table)
 
-    replace : also a report of other runs in `folder`.
-    """
+
+def sweep_table(word: str, uri: str | None, recipes: LoadRecipes) -> "reports.SweepTable | None":
+    """Return the runs of a sweep or an experiment in cells; None if there is none."""
     store_runs = tracking.connect(uri)
     runs = tracking.runs_of(store_runs, word)
     if not runs:
         return None
     runs = tracking.with_series(store_runs, runs, ["test_accuracy"])
     print_contradictions(runs)
-    table = reports.SweepTable.of(word, runs, recipes())
+    return reports.SweepTable.of(word, runs, recipes())
+
+
+def write_page(
+    table: "reports.SweepTable", folder: Path | None = None, replace: bool = True
+) -> Path:
+    """Write the report of a sweep, and return its page.
+
+    replace : also a report of other runs in `folder`.
+    """
     if folder is not None and not replace:
         reports.check_sweep_folder(folder, table)
     question = " ".join(filter(None, map(question_of, table.tags("recipe"))))
-    return reports.write_sweep_report(table, folder or report_folder(word), question)[0]
+    return reports.write_sweep_report(table, folder or report_folder(table.name), question)[0]
 
 
 def question_of(recipe: str) -> str:
@@ -93,14 +122,14 @@ def question_of(recipe: str) -> str:
         return ""
     comments = takewhile(
         lambda line: line[:1] == "#",
-        (CONF / "experiment" / f"{recipe}.yaml").read_text().splitlines(),
+        recipe_file(recipe).read_text().splitlines(),
     )
     words = " ".join(line[2:] for line in comments if line[2:3] not in ("@", " "))
     return words[: words.rfind("?") + 1]
 
 
-def report_run(word: str, uri: str | None) -> list[Path]:
-    """Print the run that `word` names, draw it and return the files.
+def report_run(word: str, uri: str | None) -> tuple[list[Path], dict[str, Any]]:
+    """Print the run that `word` names and draw it; return the files, and the facts for programs.
 
     Raises SettingsError if the word names no run.
     """
@@ -117,7 +146,14 @@ def report_run(word: str, uri: str | None) -> list[Path]:
     files = reports.write_files(report_folder(run.run_id), pictures)
     print(f"{title}  ({run.status}, run {run.run_id})")
     print(epoch_table(epochs))
-    return files
+    return files, {
+        "run_id": run.run_id,
+        "name": run.name,
+        "status": run.status,
+        "settings": dict(run.params),
+        "epochs": [{"epoch": each.epoch, **each.metrics} for each in epochs],
+        "files": files,
+    }
 
 
 def _checked(uri: str, run: "tracking.RecordedRun") -> "tracking.RecordedRun":
@@ -128,7 +164,7 @@ def _checked(uri: str, run: "tracking.RecordedRun") -> "tracking.RecordedRun":
         return replaced(run, contradictions=(str(error),))
 
 
-def _show(file: Path) -> None:
+def show(file: Path) -> None:
     """Open a file in the browser if somebody sits in front of a screen."""
     screen = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY")
     if screen and sys.stdout.isatty():

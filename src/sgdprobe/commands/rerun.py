@@ -3,13 +3,15 @@
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sgdprobe import tracking
+from sgdprobe.commands.answers import JSON_HELP, answer, answering
 from sgdprobe.commands.cli import STORE_HELP, Parser
 from sgdprobe.commands.console import (
     RunProgress,
@@ -26,7 +28,7 @@ from sgdprobe.data import Dataset
 from sgdprobe.data.dataset import BUNDLED
 from sgdprobe.errors import StoreError, UserError
 from sgdprobe.paths import absolute_path
-from sgdprobe.provenance.command import command_provenance, provenance_tags
+from sgdprobe.provenance.command import command_line, command_provenance, provenance_tags
 from sgdprobe.provenance.compare import (
     ACCURACY_TOLERANCE,
     LOSS_TOLERANCE,
@@ -73,15 +75,16 @@ def main(words: Sequence[str]) -> int:
     """Rerun a run or a sweep. Returns the exit code."""
     given = parser().parse_args(words)
     options = RerunOptions(given.uri, given.data_root, given.changed_data, given.at_recorded_commit)
-    if given.sweep is None:
-        return rerun_run(given.run, options)
-    return rerun_sweep(given.sweep, given.sample, given.n_jobs, options)
+    with answering(given.json):
+        if given.sweep is None:
+            return rerun_run(given.run, options)
+        return rerun_sweep(given.sweep, given.sample, given.n_jobs, options)
 
 
 def parser() -> Parser:
     """Return the options and their help."""
     options = Parser(
-        prog="rerun.py",
+        prog=command_line("rerun"),
         description="Rerun a recorded run, or a sweep, and compare every number.",
         epilog="exit codes: 0 identical or close, 1 different, 2 the request was wrong",
     )
@@ -95,6 +98,7 @@ def parser() -> Parser:
     add("--data-root", type=absolute_path, help="the folder that holds the same data now")
     add("--changed-data", action="store_true", help="rerun although the data is not as recorded")
     add("--at-recorded-commit", action="store_true", help="use the recorded source")
+    add("--json", action="store_true", help=JSON_HELP)
     return options
 
 
@@ -121,6 +125,7 @@ def rerun_run(word: str, options: RerunOptions) -> int:
         f"run {outcome.run_id} in experiment {store.experiment}",
         where_to_look(store.experiment_url(), store.ui_command()),
     )
+    answer(_facts(run, verdict, outcome))
     return 0 if verdict.same else 1
 
 
@@ -148,6 +153,8 @@ def rerun_sweep(word: str, sample: int | None, n_jobs: int, options: RerunOption
     counts = ", ".join(f"{words.count(w)} {w}" for w in ("IDENTICAL", "CLOSE", "DIFFERENT"))
     counts += f", {words.count(NO_VERDICT.word)} {NO_VERDICT.word}" * (NO_VERDICT.word in words)
     _print(f"sweep {sweep}: {counts}")
+    runs = (record.run for record in records)
+    answer({"sweep": sweep, "runs": [_facts(run, *verdicts[run.run_id]) for run in runs]})
     return 0 if all(verdict.same for verdict, _ in verdicts.values()) else 1
 
 
@@ -324,6 +331,22 @@ def _verdict_lines(verdict: Verdict) -> list[str]:
     lines += [f"  {number}. {cause}" for number, cause in enumerate(verdict.causes[:MAX_SHOWN], 1)]
     more = [f"  and {len(verdict.causes) - MAX_SHOWN} more in provenance.json"]
     return lines + more * (len(verdict.causes) > MAX_SHOWN)
+
+
+def _facts(run: "tracking.RecordedRun", verdict: Verdict, outcome: Outcome) -> dict[str, Any]:
+    """Return the verdict on one run for programs."""
+    return {
+        "run_id": run.run_id,
+        "name": run.name,
+        "verdict": verdict.word,
+        "rerun_id": outcome.run_id,
+        "compared": verdict.compared,
+        "first": asdict(verdict.first) if verdict.first else None,
+        "largest": asdict(verdict.largest) if verdict.largest else None,
+        "causes": [asdict(cause) for cause in verdict.causes],
+        "contradictions": verdict.contradictions,
+        "seconds": outcome.seconds,
+    }
 
 
 def _table(records: Sequence["tracking.RunFiles"], verdicts: Compared) -> Table:

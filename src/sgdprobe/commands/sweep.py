@@ -1,14 +1,19 @@
 """A sweep as a command: what is done already, each run as it ends, a table of all."""
 
+import argparse
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from sgdprobe import tracking
+from sgdprobe.commands import train
+from sgdprobe.commands.answers import answer, outcome_facts
 from sgdprobe.commands.console import (
     SweepProgress,
     plain_console,
@@ -31,6 +36,19 @@ from sgdprobe.sweep.pool import dashboard, fan_out, process_count, starting_work
 from sgdprobe.sweep.resume import Task, expected_seconds, finished_outcomes
 
 Recipes = Mapping[str, Settings]
+
+SWEEP = "sweep"  # the recipe of the main sweep
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what `train -m` does, with the recipe `sweep` where none is named. Returns its code."""
+    named = [w for w in words if w.startswith("experiment=") or ("=" not in w and w[:1].isalnum())]
+    return train.main(["-m", *([] if named else [SWEEP]), *words])
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the options: those of `train`."""
+    return train.parser()
 
 
 def run_sweep(plan: Plan, load_recipes: Callable[[], Recipes] | None) -> int:
@@ -74,9 +92,34 @@ def run_sweep(plan: Plan, load_recipes: Callable[[], Recipes] | None) -> int:
     if recipes is not None and progress.outcomes:
         print_table(result_table(plan, progress.outcomes, recipes.result()), console)
     print_end(plan, progress, time.perf_counter() - started, stores.values())
-    if recipes is not None and complete:
-        print_report(plan, stores.values(), progress.outcomes, recipes.result(), console)
+    if recipes is not None:
+        page = (
+            print_report(plan, stores.values(), progress.outcomes, recipes.result(), console)
+            if complete
+            else None
+        )
+        answer(_facts(plan, progress, stores, page) | {"seconds": time.perf_counter() - started})
     return 0 if complete and not progress.failed else 1
+
+
+def _facts(
+    plan: Plan, progress: SweepProgress, stores: Mapping[str, "tracking.Store"], page: Path | None
+) -> dict[str, Any]:
+    """Return the answer for programs, the runs in the order in which they ended."""
+    return {
+        "sweep": plan.sweep,
+        "varied": plan.varied,
+        **progress.numbers(),
+        "report": page,
+        "store": next(iter(stores.values())).uri,
+        "urls": {name: store.experiment_url() for name, store in stores.items()},
+        "runs": [outcome_facts(o) | {"settings": _varied(plan, o)} for o in progress.outcomes],
+    }
+
+
+def _varied(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+    flat = outcome.job.settings.flat()
+    return {key: flat[key] for key in plan.varied}
 
 
 def _run(pending: Sequence[Task], plan: Plan, progress: SweepProgress) -> bool:
@@ -115,17 +158,18 @@ def print_report(
     outcomes: Sequence[Outcome],
     recipes: Recipes,
     console: Console,
-) -> None:
-    """Write the sweep's page, reused runs included, and print where it is."""
+) -> Path | None:
+    """Write the sweep's page, reused runs included; print and return where it is."""
     reused = [outcome.run_id for outcome in outcomes if outcome.reused and outcome.run_id]
     uri = next(iter(stores)).uri
     try:
         tracking.add_to_sweep(uri, plan.sweep, reused)
-        page = report_sweep(plan.sweep, None, uri, lambda: recipes)
+        page = report_sweep(plan.sweep, uri, lambda: recipes)
     except Exception as error:  # such as a full disk; the runs are recorded
         console.print(f"no report: {one_line(error)}")
-        return
+        return None
     console.print(f"report: {page}")
+    return page
 
 
 def print_plan(plan: Plan, console: Console) -> int:
@@ -152,6 +196,14 @@ def print_plan(plan: Plan, console: Console) -> int:
     )
     counts = f"{counted(len(plan.jobs), 'run')}: {len(done)} done before, {count} to do"
     console.print(f"{counts}, {time_left if count else 'nothing left'}")
+    answer(
+        {
+            "runs": [{"name": job.name, "reused": job.name in done} for job in plan.jobs],
+            "reused": len(done),
+            "left": count,
+            "seconds": None if seconds is None else seconds / processes,
+        }
+    )
     return 0
 
 

@@ -1,10 +1,13 @@
 """One run as a command: progress while it trains, a summary, what to open next."""
 
+import argparse
 from collections.abc import Sequence
 
 import numpy as np
 
 from sgdprobe import reports, tracking
+from sgdprobe.commands.answers import JSON_HELP, answer, answering, outcome_facts
+from sgdprobe.commands.completion import by_hydra
 from sgdprobe.commands.console import (
     RunProgress,
     advice,
@@ -12,6 +15,7 @@ from sgdprobe.commands.console import (
     print_numerical,
     where_to_look,
 )
+from sgdprobe.config import arguments
 from sgdprobe.config.compose import run_hydra
 from sgdprobe.config.formatting import duration, percent, run_name
 from sgdprobe.config.settings import Settings
@@ -25,8 +29,20 @@ from sgdprobe.run.job import NO_RECIPE, Job, run_job
 
 def main(words: Sequence[str]) -> int:
     """Do what Hydra's grammar asks for: one run, a sweep, --cfg. Returns the exit code."""
-    composed = run_hydra(words)
-    return 0 if composed is None else train_command(*composed, words)
+    if {"-sc", "--shell-completion"} & {*words}:
+        print(by_hydra(words))
+        return 0
+    typed = [word for word in words if word != "--json"]
+    with answering(len(typed) < len(words)):
+        composed = run_hydra(typed)
+        return 0 if composed is None else train_command(*composed, typed)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the options, most of which are Hydra's."""
+    options = arguments.parser()
+    options.add_argument("--json", action="store_true", help=JSON_HELP)
+    return options
 
 
 def train_command(
@@ -68,4 +84,12 @@ def train_command(
         where_to_look(store.experiment_url(), store.ui_command()),
     ):
         console.print(line)
+    answer(
+        {
+            **outcome_facts(outcome),
+            "experiment": store.experiment,
+            "store": store.uri,
+            "url": store.experiment_url(),
+        }
+    )
     return 1 if failure else 0

@@ -7,11 +7,12 @@ rewritten in the arguments.
 import argparse
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import cache, lru_cache
 from itertools import pairwise
 from math import ceil
+from pathlib import Path
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -20,9 +21,9 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from sgdprobe.config.formatting import did_you_mean
-from sgdprobe.config.settings import Settings, invalid_value, unknown_setting
+from sgdprobe.config.settings import TRAITS, Settings, invalid_value, unknown_setting
 from sgdprobe.errors import SettingsError
-from sgdprobe.paths import CONF, PROJECT_ROOT
+from sgdprobe.paths import CONF, OWN_CONF, PROJECT_ROOT
 
 # Hydra does one of these at a time, and raises ValueError for two.
 ACTIONS = ("run", "multirun", "cfg", "info", "shell_completion")
@@ -35,13 +36,43 @@ def recipes() -> list[str]:
 
 def choices(group: str) -> list[str]:
     """Return the names of the files in a folder of conf/, without those that editors hide."""
-    return sorted(path.stem for path in (CONF / group).glob("[!.]*.yaml"))
+    return sorted({path.stem for conf in (CONF, OWN_CONF) for path in _choices(conf, group)})
+
+
+def _choices(conf: Path, group: str) -> Iterable[Path]:
+    return (conf / group).glob("[!.]*.yaml")
+
+
+def recipe_file(name: str) -> Path:
+    """Return the file of a recipe. Raises SettingsError for one that hides another."""
+    built_in, own = (conf / "experiment" / f"{name}.yaml" for conf in (CONF, OWN_CONF))
+    if not own.is_file():
+        return built_in
+    if built_in.is_file() and own.read_bytes() != built_in.read_bytes():
+        raise SettingsError(f"{own}: sgdprobe has another recipe {name}; rename the file")
+    return own
 
 
 @cache
 def groups() -> frozenset[str]:
     """Return the names of the folders of conf/."""
     return frozenset(path.name for path in CONF.glob("*/"))
+
+
+def overrides(typed: str) -> list[str]:
+    """Return KEY= of each setting and group, or, after a KEY=, its values as far as known."""
+    key, equal, _ = typed.partition("=")
+    if not equal:
+        return [f"{name}=" for name in (*Settings().flat(), *groups())]
+    known = choices(key) if key in groups() else TRAITS[key].check.words if key in TRAITS else ()
+    return [f"{key}={value}" for value in known]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return Hydra's own parser of options, which accepts no abbreviations."""
+    options = get_args_parser()
+    options.allow_abbrev = False
+    return options
 
 
 def hydra_arguments(words: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -75,26 +106,25 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     def refuse(message: str) -> NoReturn:
         raise SettingsError(f"{message}; --help lists the options")
 
-    parser = get_args_parser()
-    parser.allow_abbrev = False
-    parser.error = refuse  # type: ignore[method-assign]
+    options = parser()
+    options.error = refuse  # type: ignore[method-assign]
     # --info takes a value or none; a recipe after it is not its value.
     pairs = pairwise([*words, ""])
     words = [
         f"{word}=all"
-        if word in ("--info", "-i") and not _accepts(parser, word, following)
+        if word in ("--info", "-i") and not _accepts(options, word, following)
         else word
         for word, following in pairs
     ]
-    given, unknown = parser.parse_known_intermixed_args(words)
+    given, unknown = options.parse_known_intermixed_args(words)
     if unknown:
         raise SettingsError(f"{unknown[0].partition('=')[0]}: no such option; --help lists them")
     return given
 
 
-def _accepts(parser: argparse.ArgumentParser, option: str, value: str) -> bool:
+def _accepts(options: argparse.ArgumentParser, option: str, value: str) -> bool:
     try:
-        parser.parse_args([option, value])
+        options.parse_args([option, value])
     except SettingsError:
         return False
     return True
@@ -119,6 +149,7 @@ def check_recipe(word: str, known: Sequence[str]) -> None:
         raise SettingsError(
             f"{word}: no such recipe; there are {', '.join(known)}{did_you_mean(word, known)}"
         )
+    recipe_file(word)
 
 
 def check_keys(overrides: Sequence[str]) -> None:
@@ -154,10 +185,12 @@ def check_keys(overrides: Sequence[str]) -> None:
 def _check_choice(override: Override) -> None:
     """Refuse a number, for which Hydra ends with a traceback: a choice is a file's name."""
     value = override.value()
+    group = override.key_or_group
     for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
         if isinstance(choice, int | float):
-            group = override.key_or_group
             raise invalid_value(group, choice, f"one of {', '.join(choices(group))}")
+        if group == "experiment" and isinstance(choice, str):
+            recipe_file(choice)
 
 
 def exact_range(word: str) -> str:

@@ -18,11 +18,22 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
-from sgdprobe.config.arguments import hydra_arguments, parse_override, recipes
-from sgdprobe.config.completion import complete, install
+from sgdprobe.config.arguments import hydra_arguments, parse_override, recipe_file, recipes
 from sgdprobe.config.settings import TRAITS, Settings
 from sgdprobe.errors import SettingsError, one_line
-from sgdprobe.paths import CONF
+from sgdprobe.paths import CLONE, CONF, OWN_CONF
+from sgdprobe.provenance.command import command_line
+
+
+def _own_conf() -> list[str]:
+    """Return the directory of a person's own recipes, for hydra.searchpath; in a clone none."""
+    return [] if CLONE or not OWN_CONF.is_dir() else [f"file://{OWN_CONF}"]
+
+
+# Resolvers that conf/config.yaml uses.
+OmegaConf.register_new_resolver("own_conf", _own_conf, replace=True)
+OmegaConf.register_new_resolver("command_line", command_line, replace=True)
+OmegaConf.register_new_resolver("recipes", lambda: ", ".join(recipes()), replace=True)
 
 
 def run_hydra(words: Sequence[str]) -> tuple[Settings, str | None, list[str]] | None:
@@ -38,11 +49,6 @@ def run_hydra(words: Sequence[str]) -> tuple[Settings, str | None, list[str]] | 
     def keep(config: DictConfig) -> None:
         composed.append((config, recipe_of(HydraConfig.get())))
 
-    if "COMP_LINE" in os.environ:
-        print(*complete(os.environ, recipes()))
-    if {"-sc", "--shell-completion"} & {*words} and not any("query=" in word for word in words):
-        print(install(words))
-        return None
     words = hydra_arguments(words, recipes())
     overridden = [word.partition("=")[0].lstrip("+") for word in words if word[0] != "-"]
     sys.argv[1:] = words  # hydra.main reads them there
@@ -80,7 +86,7 @@ def _settings(config: DictConfig, recipe: str | None) -> Settings:
     """Return the settings of a composed configuration. Raises SettingsError."""
     values: Any = OmegaConf.to_container(config, resolve=True)
     if "experiment" in values:
-        file = CONF / "experiment" / f"{recipe}.yaml"
+        file = recipe_file(str(recipe))
         raise SettingsError(f"{file} must begin with the line # @package _global_")
     return Settings.from_dict(values)
 

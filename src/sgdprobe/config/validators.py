@@ -15,10 +15,12 @@ class Validator:
     """Call it with a value: it returns the value in its own type or raises ValueError.
 
     expects : completes the sentence "KEY must be …", so that every error names the choices.
+    words : all or some of the values, for tab completion.
     """
 
     expects: str
     convert: Callable[[Any], Any]
+    words: tuple[str, ...] = ()
 
     def __call__(self, value: Any) -> Any:
         return self.convert(value)
@@ -62,6 +64,7 @@ def choice(words: Iterable[str]) -> Validator:
     return Validator(
         f"one of {', '.join(known)}",
         lambda value: _require(isinstance(value, str) and value in known, value),
+        known,
     )
 
 
@@ -76,7 +79,7 @@ def choice_or_file(words: Iterable[str], load: Callable[[str], Any]) -> Validato
         word: str = listed(value)
         return word
 
-    return Validator(f"{listed.expects}, or FILE.py:NAME", convert)
+    return Validator(f"{listed.expects}, or FILE.py:NAME", convert, listed.words)
 
 
 def non_empty_str(expects: str = "a text") -> Validator:
@@ -97,7 +100,9 @@ def _uri(value: Any) -> str:
 def nullable(check: Validator) -> Validator:
     """Accept null, and the values that another validator accepts."""
     return Validator(
-        f"{check.expects}, or null", lambda value: None if value is None else check(value)
+        f"{check.expects}, or null",
+        lambda value: None if value is None else check(value),
+        (*check.words, "null"),
     )
 
 
@@ -112,7 +117,9 @@ SCHEDULER = Validator(
     "a Dask scheduler's address such as tcp://HOST:8786 or tls://HOST:8786",
     lambda v: _require(bool(re.fullmatch(r"(tcp|tls)://[^\s/@]+:\d+", str(v))), v),
 )
-BOOL = Validator("true or false", lambda value: _require(isinstance(value, bool), value))
+BOOL = Validator(
+    "true or false", lambda value: _require(isinstance(value, bool), value), ("true", "false")
+)
 LAYER_WIDTHS = Validator("a list of integers of at least 1, such as [50,100] or []", _widths)
 N_JOBS = Validator(  # negative counts from all cores, as in joblib
     "an integer other than 0 (-1: one for each core)",

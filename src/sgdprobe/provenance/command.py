@@ -14,7 +14,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from sgdprobe.paths import PROJECT_ROOT
+from sgdprobe import __version__
+from sgdprobe.paths import CLONE, PROJECT_ROOT
 from sgdprobe.provenance.git import GitError, git
 from sgdprobe.provenance.source import file_hash
 
@@ -50,11 +51,26 @@ class Checkout:
         return {"commit": self.commit, "dirty": self.dirty} | {k: v for k, v in more.items() if v}
 
 
+def command_line(name: str, *words: str) -> str:
+    """Return a command as it is typed here: `sgdprobe NAME …` or `python src/NAME.py …`."""
+    installed = CLONE is None or _console_script()
+    form = ["sgdprobe", name] if installed else ["python", f"src/{name}.py"]
+    return shlex.join([*form, *words])
+
+
+def _console_script() -> list[str]:
+    """Return the words `sgdprobe COMMAND` of this process; none if it is a script of src/."""
+    words = Path(sys.argv[0]).name.split(" ")
+    return words if words[0] == "sgdprobe" else []
+
+
 def provenance_tags() -> dict[str, str]:
     """Return MLflow tags: the commit, whether the program was changed, the command line."""
     found = checkout()
     tags = {
-        "mlflow.source.name": shlex.join(["python", *sys.argv]),
+        "mlflow.source.name": shlex.join(
+            [*(_console_script() or ["python", sys.argv[0]]), *sys.argv[1:]]
+        ),
         "mlflow.source.type": "LOCAL",
         "git_dirty": found.dirty,
     }
@@ -71,7 +87,7 @@ def command_provenance() -> Mapping[str, Any]:
         "lock": {
             path.name: file_hash(path)
             for path in map(PROJECT_ROOT.joinpath, LOCKS)
-            if path.exists()
+            if CLONE and path.exists()
         },
         "packages": _packages(),
     }
@@ -91,6 +107,8 @@ def _packages() -> dict[str, str]:
 def checkout() -> Checkout:
     """Return the commit and the uncommitted changes; print a line if these are not complete."""
     commit, dirty, diff, note = None, "unknown", "", ""
+    if CLONE is None:  # a repository around the working directory is another program's
+        return Checkout(note=f"sgdprobe {__version__} was installed without its repository")
     try:
         if not _git("ls-files", "--", ENTRY_POINT):
             raise GitError(f"the git repository around it does not have {ENTRY_POINT}")

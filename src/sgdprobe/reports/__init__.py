@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sgdprobe.reports.answer import study_as_json as study_as_json
     from sgdprobe.reports.answer import verdict as verdict
     from sgdprobe.reports.diagnosis import DiagnosisPage as DiagnosisPage
     from sgdprobe.reports.diagnosis import answer_lines as answer_lines
@@ -41,6 +42,7 @@ _MODULES = {
     "check_sweep_folder": "writers",
     "png": "plotting",
     "run_figures": "figures.run",
+    "study_as_json": "answer",
     "verdict": "answer",
     "write_files": "render",
     "write_study_report": "writers",

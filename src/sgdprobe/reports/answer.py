@@ -7,6 +7,7 @@ from sgdprobe.config.formatting import counted, listing, percent
 from sgdprobe.reports.explanation import StudySummary
 from sgdprobe.reports.format import MARK, interval, points
 from sgdprobe.study.effects import SUFFICIENT_WITHIN
+from sgdprobe.study.intervals import Estimate
 
 TERMINAL_COLUMNS = 80
 
@@ -43,6 +44,35 @@ def verdict(study: StudySummary) -> list[str]:
     else:
         lines.append("the two do not differ clearly: the interval of the gap includes 0")
     return [part for line in lines for part in wrapped(line)]
+
+
+def study_as_json(study: StudySummary) -> dict[str, Any]:
+    """Return the answer for programs; accuracies and shares 0 … 1."""
+    spec, own, best = study.results.spec, study.own, study.best
+    low, high = study.design.corners
+    facts = {
+        "baseline": {"name": spec.baseline, **_as_json(own.at(low))},
+        "target": {"name": spec.target, **_as_json(own.at(high))},
+        "gap": _as_json(own.gap),
+        "shares": {name: _as_json(share) for name, share in own.shares.items()},
+        "minimal_sets": [own.changes(cell) for cell in own.minimal_sets],
+        "seeds": spec.seeds,
+        "level": spec.level,
+        "claim_holds": study.claim_holds,
+        "run_ids": [run.run_id for run in study.results.runs.values()],
+    }
+    if best is not None:
+        facts["tuned"] = {
+            "setting": spec.tuned,
+            "gap": _as_json(best.gap),
+            "shares": {name: _as_json(share) for name, share in best.shares.items()},
+        }
+    return facts
+
+
+def _as_json(estimate: Estimate) -> dict[str, Any]:
+    interval = None if estimate.is_tied else [estimate.low, estimate.high]
+    return {"mean": estimate.mean, "interval": interval}
 
 
 def wrapped(line: str) -> list[str]:

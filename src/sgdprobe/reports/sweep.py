@@ -256,6 +256,24 @@ class SweepTable:
         dtypes = {run.params.get("dtype", "") for run in self.runs}
         return ", ".join(" or ".join(sorted(words)) for words in (dtypes, lengths))
 
+    def facts(self) -> dict[str, Any]:
+        """Return the cells for programs, best first; accuracies 0 … 1."""
+        return {
+            "axes": self.axes,
+            "cells": [
+                {
+                    "settings": dict(zip(self.axes, cell, strict=True)),
+                    "recipes": self.recipes(cell),
+                    "test_accuracy": self.mean(cell),
+                    "train_accuracy": self.mean(cell, "train_accuracy"),
+                    "loss": self.mean(cell, "loss"),
+                    "state": None if self.finished(cell) else self.failure_state(cell),
+                    "run_ids": [run.run_id for run in self.cells[cell]],
+                }
+                for cell in self.ranked
+            ],
+        }
+
     @property
     def states(self) -> str:
         """For example "34 finished, 2 diverged"."""
