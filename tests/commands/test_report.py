@@ -68,14 +68,14 @@ def test_a_study_is_reported_in_experiments(
     ]  # fmt: skip
     best = max(float(row["test_accuracy"]) for row in rows)
     readme = (folder / "README.md").read_text()
-    assert f"best: **[{100 * best:.2f} %](cells.csv)**" in readme
+    assert f"**Best: [{100 * best:.2f} %](cells.csv) with `init.scale=" in readme
     assert "\n\n*The notes blame the initial weights and the layer structure. Do they " in readme
     assert "and at which learning rate?*\n" in readme
     pictures = re.findall(r"\]\((\w+\.svg)\)", readme)
     assert pictures == ["heat_map.svg", "learning_curves.svg", "saturation.svg"]
     assert [name for name in pictures if not (folder / name).is_file()] == []
     page = (folder / "index.html").read_text()
-    assert page.count("<img alt=") == len(pictures)
+    assert page.count("<figure>") == len(pictures)
     assert not re.findall(r'(?:src|href)="(?!#|data:|http://127\.0\.0\.1)[^"]*', page)
 
 

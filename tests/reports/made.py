@@ -25,6 +25,7 @@ HOSTILE_NAME = '"onmouseover="alert(1)'
 HOSTILE_TAG = "[x](javascript:alert(1))"
 
 ATTRIBUTES = {"lang", "charset", "name", "content", "scope", "class", "alt", "src", "href", "id"}
+ATTRIBUTES |= {"role", "aria-label", "viewbox"}
 
 DIFFERENCES: dict[str, Any] = {
     "network.softmax_over": "sample", "init.scale": 0.01, "training.learning_rate": 0.1,

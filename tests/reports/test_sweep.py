@@ -39,21 +39,29 @@ def test_the_readme(folder: Path) -> None:
     assert [line for line in head.splitlines() if line] == [
         "# made: test accuracy by init.scale and training.learning_rate",
         "*Do initial \\*weights\\* matter?*",
-        "* best: **[80.00 % [73.65, 86.35]](cells.csv)**, "
-        "`init.scale=0.01, training.learning_rate=0.1`",
-        "* worst: **[50.00 % [all seeds equal]](cells.csv)**, "
-        "`init.scale=1, training.learning_rate=0.1`",
-        "* `book`: [80.00 % [73.65, 86.35]](cells.csv), "
-        "`init.scale=0.01, training.learning_rate=0.1`",
-        "Mean over all settings of the other axes; runs without a result are left out:",
-        "| setting | difference, points | best value | worst value |",
-        "| --- | --- | --- | --- |",
-        "| `init.scale` | 25.00 | 0.01: 75.00 % | 1: 50.00 % |",
-        "| `training.learning_rate` | 5.00 | 0.5: 70.00 % | 0.1: 65.00 % |",
+        "**Best: [80.00 % [73.65, 86.35]](cells.csv) with `init.scale=0.01, "
+        "training.learning_rate=0.1`; worst: [50.00 % [all seeds equal]](cells.csv) with "
+        "`init.scale=1, training.learning_rate=0.1`.**",
+        "`init.scale` matters most: in the mean "
+        # Of seed 0: (79.5 + 70) / 2 - 50 = 24.75, of seed 1 25.25: t(1) √2 0.25 / √2 = 3.18.
+        "75.00 % at 0.01, 50.00 % at 1, a difference of +25.00 [+21.82, +28.18] points; then "
+        "`training.learning_rate` (5.00). Chance alone moves a run by 0.41 points (standard "
+        "deviation between seeds); best and worst are 30.00 apart. Without a result: 2 of 8 runs "
+        "(6 finished, 2 diverged).",
         "**Chance:** runs that differ in the seed only have a standard deviation of 0.41 points "
         "(pooled over 3 cells; at most 0.71 in one). Brackets are 95 % intervals of the mean over "
-        "the seeds. In studies drawn again from these runs they hold in 52 % or more; a few runs "
+        "the seeds: in 95 of 100 sweeps like this one such an interval holds the mean of all "
+        "seeds. In studies drawn again from these runs they hold in 52 % or more; a few runs "
         "unlike the rest make that less. Best and worst were selected after seeing the data.",
+        "* `book`: [80.00 % [73.65, 86.35]](cells.csv), "
+        "`init.scale=0.01, training.learning_rate=0.1`",
+        "Mean test accuracy over all settings of the other axes; runs without a result are left "
+        "out. Brackets are 95 % intervals of the difference, paired by seed:",
+        "| setting | difference, points | best value | worst value |",
+        "| --- | --- | --- | --- |",
+        "| `init.scale` | +25.00 [+21.82, +28.18] | 0.01: 75.00 % | 1: 50.00 % |",
+        # Of seed 0: 70 - (79.5 + 50) / 2 = 5.25, of seed 1 4.75.
+        "| `training.learning_rate` | +5.00 [+1.82, +8.18] | 0.5: 70.00 % | 0.1: 65.00 % |",
         "Sweep `20260101-000000-made`: 8 runs in 4 cells, 6 finished, 2 diverged; float32, 10000 "
         "updates. Varied: `init.scale` and `training.learning_rate`. All runs are listed in "
         "[`cells.csv`](cells.csv). Made by `train.py -m made`.",
@@ -110,9 +118,11 @@ def test_a_record_that_contradicts_itself_is_named_on_the_page(tmp_path: Path) -
 
 def test_every_link_of_the_page_leads_somewhere(folder: Path) -> None:
     page = (folder / "index.html").read_text()
-    anchors = re.findall(r'id="([^"]+)"', page)
-    assert sorted(anchors) == ["cell-1", "cell-2", "cell-3", "cell-4", "columns"]
-    links = set(re.findall(r'href="([^"]+)"', page))
+    places = re.findall(r' id="([^"]+)"', page)
+    assert len(places) == len(set(places))
+    anchors = sorted(place for place in places if not re.search(r"-[wn]\d+$", place))
+    assert anchors == ["cell-1", "cell-2", "cell-3", "cell-4", "columns"]
+    links = set(re.findall(r'<a [^>]*href="([^"]+)"', page))
     assert {link[1:] for link in links if link.startswith("#")} == set(anchors)
     runs = {link for link in links if not link.startswith("#")}
     assert len(runs) == 8
@@ -160,14 +170,17 @@ def test_a_sweep_without_any_result_has_a_report(tmp_path: Path) -> None:
     write_sweep_report(table, tmp_path)
     readme = (tmp_path / "README.md").read_text()
     assert "4 runs in 4 cells, 4 diverged;" in readme
-    assert "* best" not in readme
+    assert "**No run has a result:** 4 diverged." in readme
+    assert "matters" not in readme
+    assert "chance" not in readme
 
 
 @pytest.mark.usefixtures("undrawn_figures")
 def test_one_seed_says_nothing_about_chance(tmp_path: Path) -> None:
     write_sweep_report(sweep({"init.scale": ["1", "2"]}), tmp_path)
     readme = (tmp_path / "README.md").read_text()
-    assert "this page cannot say how much of a difference is chance" in readme
+    assert "How much of this is chance, one run for each cell cannot say: `seed=0,1,2`" in readme
+    assert "intervals" not in readme.partition("\n## ")[0]
 
 
 @pytest.mark.usefixtures("undrawn_figures")
@@ -178,17 +191,39 @@ def test_a_sweep_over_seeds_is_one_cell(tmp_path: Path) -> None:
     title, result, chance, *_ = (tmp_path / "README.md").read_text().split("\n\n")
     assert (title, result) == (
         "# made: 2 runs",
-        "* all runs: **[65.00 % [1.47, 100.00]](cells.csv)**",
+        "**All runs have the same settings: [65.00 % [1.47, 100.00]](cells.csv).** Chance alone "
+        "moves a run by 7.07 points (standard deviation between seeds).",
     )
     assert "standard deviation of 7.07 points" in chance
 
 
-def test_a_phone_shows_the_accuracy_and_figures_at_their_size(folder: Path) -> None:
+def test_a_phone_shows_the_accuracy_and_figures_of_its_own(folder: Path) -> None:
     page = (folder / "index.html").read_text()
     rows = page.partition("All cells</h2>")[2]
     assert re.findall(r'<th scope="col">(.*?)</th>', rows)[:2] == ["cell", "test accuracy"]
-    phone = page.partition("@media (max-width: 54rem)")[2].partition("@media")[0]
-    assert "p:has(> img) { overflow-x: auto } img { max-width: none }" in phone
+    phone = page.partition("@media screen and (max-width")[2].partition("@media")[0]
+    assert "svg.screen { display: none } svg.phone { display: block }" in phone
+    shown = re.findall(r'<svg class="(\w+)" viewBox="0 0 ([\d.]+) ', page)
+    assert [kind for kind, _ in shown] == ["screen", "phone"] * 3
+    assert {(kind, float(width)) for kind, width in shown} == {("screen", 648), ("phone", 302.4)}
+
+
+def test_each_cell_and_each_curve_has_a_tooltip_and_a_link(folder: Path) -> None:
+    page = (folder / "index.html").read_text()
+    figures = [
+        re.findall(r"<svg .*?</svg>", figure, re.DOTALL)
+        for figure in re.findall(r"<figure>.*?</figure>", page, re.DOTALL)
+    ]
+    best = "book, init.scale=0.01, training.learning_rate=0.1: 80.00 % [73.65, 86.35], 2 runs"
+    heat_map, curves = figures[:2]
+    for drawn, places in ((heat_map, "1234"), (curves, "123")):
+        for form in drawn:
+            marks = re.findall(r'<a href="#cell-(\d)"><title>(.*?)</title>', form)
+            assert "".join(place for place, _ in marks) == places
+            assert dict(marks)["1"] == best
+    assert dict(re.findall(r'#cell-(\d)"><title>(.*?)</title>', heat_map[0]))["4"].endswith(
+        ": diverged, 2 runs"
+    )
 
 
 def test_another_report_is_replaced_by_force_only(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def _explain(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     as_written, recipes, *tuned = compose_pairs([RecipePair(*names), *recipe_pairs(given)])
     factorial = Factorial.between(*recipes, given.factors, given.seeds, given.group)
     ends = factorial.name_corners(dict(zip(names, as_written, strict=True)))
-    spec = study_spec(given, arguments, ends)
+    spec = study_spec(given, arguments, ends, as_written[0])
     Study.of(spec, factorial, tuned)  # refuses what cannot be tuned
     reports.check_study_folder(study_folder(spec.name), spec, given.force)
     screening = None

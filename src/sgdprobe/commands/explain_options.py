@@ -148,9 +148,12 @@ def recipe_pairs(given: argparse.Namespace) -> list[RecipePair]:
 
 
 def study_spec(
-    given: argparse.Namespace, arguments: Sequence[str], ends: tuple[str, str]
+    given: argparse.Namespace, arguments: Sequence[str], ends: tuple[str, str], written: Settings
 ) -> StudySpec:
-    """Return the question that the options ask; ends : names of baseline and target."""
+    """Return the question that the options ask.
+
+    ends : names of baseline and target. written : the baseline's recipe without any option.
+    """
     claim, tolerance, reach, within = (
         None if percent is None else percent / 100
         for percent in (given.claim, given.tolerance, given.reach, given.within)
@@ -169,4 +172,6 @@ def study_spec(
         within=within,
         looks=() if within is None else planned(given.seeds),
         command=command_line("explain", *question),
+        recipe=given.baseline,
+        written=written,
     )

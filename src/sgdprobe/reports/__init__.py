@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sgdprobe.reports.answer import study_as_json as study_as_json
+    from sgdprobe.reports.answer import sweep_answer as sweep_answer
     from sgdprobe.reports.answer import verdict as verdict
     from sgdprobe.reports.diagnosis import DiagnosisPage as DiagnosisPage
     from sgdprobe.reports.diagnosis import answer_lines as answer_lines
@@ -43,6 +44,7 @@ _MODULES = {
     "png": "plotting",
     "run_figures": "figures.run",
     "study_as_json": "answer",
+    "sweep_answer": "answer",
     "verdict": "answer",
     "write_files": "render",
     "write_study_report": "writers",

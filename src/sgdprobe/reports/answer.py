@@ -1,4 +1,4 @@
-"""The answer of a study in the lines of a terminal."""
+"""The answers of a study and a sweep in short."""
 
 from textwrap import wrap
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 from sgdprobe.config.formatting import counted, listing, percent
 from sgdprobe.reports.explanation import StudySummary
 from sgdprobe.reports.format import MARK, interval, points
+from sgdprobe.reports.render import to_markdown
+from sgdprobe.reports.sweep import SweepTable
 from sgdprobe.study.effects import SUFFICIENT_WITHIN
 from sgdprobe.study.intervals import Estimate
 
@@ -73,6 +75,11 @@ def study_as_json(study: StudySummary) -> dict[str, Any]:
 def _as_json(estimate: Estimate) -> dict[str, Any]:
     interval = None if estimate.is_tied else [estimate.low, estimate.high]
     return {"mean": estimate.mean, "interval": interval}
+
+
+def sweep_answer(table: SweepTable) -> str:
+    """Return the answer of a sweep as a paragraph of Markdown, without links."""
+    return to_markdown("sweep_answer.md.j2", {"table": table, "linked": False}, page=False).strip()
 
 
 def wrapped(line: str) -> list[str]:

@@ -16,7 +16,8 @@ from sgdprobe.diagnosis.race import NEAR
 from sgdprobe.reports import plotting as style
 from sgdprobe.reports.answer import wrapped
 from sgdprobe.reports.format import RUNS_FILE, interval, points
-from sgdprobe.reports.plotting import svg
+from sgdprobe.reports.inline import pictures
+from sgdprobe.reports.recipe import recipe_yaml
 from sgdprobe.reports.render import write_report
 from sgdprobe.reports.tables import SEED, Column, documentation, to_csv
 from sgdprobe.rules import FAULTS, RULES, Finding
@@ -58,13 +59,23 @@ class DiagnosisPage:
         roles += ["best found"] if arm is proof.best else []
         return ", ".join(roles) or "candidate"
 
+    def mark(self, arm: Arm) -> style.Mark:
+        """Return the tooltip and the link of an arm's curve."""
+        proof = self.diagnosis.proof
+        seeds = counted(len(proof.seeds), "seed")
+        text = f"{self.words(arm)}: {interval(proof.accuracy(arm))}, {seeds}"
+        return style.Mark(text, f"arm-{self.arms.index(arm) + 1}")
+
     def faults(self, arm: Arm) -> list[str]:
         """The faults that an arm repairs."""
         return self.diagnosis.faults_of(arm)
 
-    def yaml(self, arm: Arm) -> list[str]:
-        """The lines of a recipe that an arm changes."""
-        return yaml_lines(arm.candidate.change)
+    def recipe(self, arm: Arm) -> str:
+        """The lines of a recipe that an arm changes, in YAML."""
+        question, change = self.diagnosis.question, arm.candidate.change
+        before = question.settings.flat()
+        comments = {key: f"was {format_value(before[key])}" for key in change}
+        return recipe_yaml(question.recipe or "", change, comments)
 
     @property
     def sizes(self) -> list[tuple[int, Any]]:
@@ -220,7 +231,7 @@ def learning_curves(page: DiagnosisPage) -> Figure:
     for arm, line in zip(arms.values(), style.STYLES, strict=False):
         curve = page.curves[arm.candidate.words]
         if curve.size:
-            style.mean_and_band(axes, curve, page.role(arm), line)
+            style.mean_and_band(axes, curve, page.role(arm), line, page.mark(arm))
     axes.set(xlabel="epoch", ylabel="test accuracy")
     style.accuracy_over_epochs(axes)
     style.legend_above(figure, [axes])
@@ -245,7 +256,7 @@ def write_diagnosis(page: DiagnosisPage, folder: Path) -> list[Path]:
         "repaired": _repaired,
         "time": duration(found.seconds),
     }
-    images = {"learning_curves.svg": svg(learning_curves(page))}
+    images = pictures(lambda: {"learning_curves.svg": learning_curves(page)})
     tables = {RUNS_FILE: to_csv(COLUMNS, rows(found))}
     return write_report(folder, "diagnosis.md.j2", facts, tables, images)
 

@@ -13,11 +13,12 @@ from sgdprobe import tracking
 from sgdprobe.config.formatting import format_value
 from sgdprobe.config.settings import Settings
 from sgdprobe.reports.estimates import Estimates
+from sgdprobe.reports.recipe import recipe_yaml
 from sgdprobe.run.build import load_data, updates_and_epochs
 from sgdprobe.study import effects
 from sgdprobe.study.design import Factorial
 from sgdprobe.study.diagnostics import FinalDiagnostics
-from sgdprobe.study.factors import Cell, Factor, cell_id
+from sgdprobe.study.factors import Cell, Factor, cell_id, comparable
 from sgdprobe.study.intervals import Array, Estimate
 from sgdprobe.study.looks import known_within
 from sgdprobe.study.results import StudyResults
@@ -126,6 +127,29 @@ class StudySummary:
             for one in found
         )
         return dict(zip(self.own.names, inside, strict=True))
+
+    @property
+    def enough(self) -> Cell:
+        """The cell of the smallest set of changes that is enough, the nearest to the target."""
+        return next(iter(self.own.minimal_sets))
+
+    def recipe(self, cell: Cell) -> str:
+        """A cell as a recipe in YAML: the lines in which it differs from the baseline's recipe."""
+        spec, design = self.results.spec, self.design
+        changed = {k: v for f, lv in zip(design.factors, cell, strict=True) if lv
+                   for k, v in f.values(1).items()}  # fmt: skip
+        baseline = comparable(design.settings(design.baseline, 0))
+        written = comparable(spec.written) if spec.written else baseline
+        values = {
+            key: value
+            for key, value in comparable(design.settings(cell, 0)).items()
+            if value != written[key]
+        }
+        comments = {
+            key: f"was {format_value(baseline[key])}" if key in changed else "the same in all runs"
+            for key in values
+        }
+        return recipe_yaml(spec.recipe, values, comments)
 
     @property
     def within_reached(self) -> bool:

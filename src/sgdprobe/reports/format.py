@@ -19,6 +19,7 @@ from sgdprobe.study.factors import cell_id
 from sgdprobe.study.intervals import Estimate
 
 RUNS_FILE, TUNED_FILE = "cells.csv", "tuned.csv"
+FENCE = "```"
 
 TIED, BEYOND = "all seeds equal", "beyond"  # in place of an interval
 MARK = "†"  # rests on one seed
@@ -42,6 +43,11 @@ def code(value: object) -> Markup:
     text = str(value)
     is_safe = text and text == " ".join(text.split()) and not set(text) & set("`|\\")
     return Markup(f"`{text}`") if is_safe else markdown(text)
+
+
+def fenced(text: str, language: str) -> Markup:
+    """Lines of code; none of them may start with a fence."""
+    return Markup(f"\n{FENCE}{language}\n{text.rstrip()}\n{FENCE}\n")
 
 
 def points(estimate: Estimate) -> Markup:
@@ -132,7 +138,7 @@ def link_run(context: Context, run: Any, remark: str = "") -> Markup:
 FILTERS = {
     function.__name__: function
     for function in (
-        markdown, code, points, logit, ends, interval, short, formatting.percent, listing, counted,
-        header, link_cell, link_all, anchor, link_run, cell_id,
+        markdown, code, fenced, points, logit, ends, interval, short, formatting.percent, listing,
+        counted, header, link_cell, link_all, anchor, link_run, cell_id,
     )
 }  # fmt: skip

@@ -20,10 +20,14 @@ from markupsafe import Markup
 
 from sgdprobe.provenance.redact import redact
 from sgdprobe.reports import format as filters
+from sgdprobe.reports.inline import Picture
 
 PAGE, README = "index.html", "README.md"
 OF_REPORTS = (PAGE, README, filters.RUNS_FILE, filters.TUNED_FILE, "*.svg")
 TEMPLATES = Path(__file__).parent / "templates"
+FENCED = re.compile(rf"^({filters.FENCE}.*?^{filters.FENCE})$", re.MULTILINE | re.DOTALL)
+
+Image = bytes | Picture
 
 
 def write_report(
@@ -31,15 +35,17 @@ def write_report(
     template: str,
     facts: Mapping[str, Any],
     tables: Mapping[str, str],
-    images: Mapping[str, bytes],
+    images: Mapping[str, Image],
 ) -> list[Path]:
     """Write both forms of a report and what lies beside them; return the files, the page first.
 
-    facts : the template's variables; tables : CSV by file name; images : SVG by file name.
+    facts : the template's variables; tables : CSV by file name; images : pictures by file name,
+    or bytes of SVG.
     """
     page, readme = (to_markdown(template, facts, page=page) for page in (True, False))
     texts = {PAGE: to_html(page, images), README: readme, **tables}
-    return write_files(folder, {n: text.encode() for n, text in texts.items()} | dict(images))
+    files = {n: image if isinstance(image, bytes) else image.file for n, image in images.items()}
+    return write_files(folder, {n: text.encode() for n, text in texts.items()} | files)
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
@@ -65,9 +71,16 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
 def to_markdown(template: str, facts: Mapping[str, Any], *, page: bool) -> str:
     """Render a Markdown template, as README.md or as the source of the page."""
     text = _environment(filters.markdown).get_template(template).render(facts, page=page)
+    parts = (
+        part if part.startswith(filters.FENCE) else _joined(part) for part in FENCED.split(text)
+    )
+    return redact(re.sub(r"\n{3,}", "\n\n", "\n\n".join(filter(None, parts))).strip() + "\n")
+
+
+def _joined(text: str) -> str:
+    """Join the lines of each paragraph: templates wrap them freely."""
     text = "\n".join(line.strip() for line in text.splitlines())
-    text = re.sub(r"(?<!\n)\n(?!\n|\| |\* |#|$)", " ", text)  # templates wrap their lines freely
-    return redact(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
+    return re.sub(r"(?<!\n)\n(?!\n|\| |\* |#|$)", " ", text)
 
 
 @cache
@@ -97,7 +110,7 @@ class _Parser(MarkdownIt):
         return bool(re.match(r"#|https?://|\w+\.svg$", url))
 
 
-def to_html(markdown: str, images: Mapping[str, bytes]) -> str:
+def to_html(markdown: str, images: Mapping[str, Image]) -> str:
     """Render Markdown as one HTML file that needs no other."""
     parser = _Parser()
     tokens = parser.parse(markdown)
@@ -106,19 +119,43 @@ def to_html(markdown: str, images: Mapping[str, bytes]) -> str:
             token.attrSet("scope", "col")
         for child in token.children or ():
             _adapt(child, images)
+    _set_figures(tokens)
     body = parser.renderer.render(tokens, parser.options, {})
     body = body.replace("<table>", '<div class="wide"><table>')
     body = body.replace("</table>", "</table></div>")
     title = "".join(child.content for child in tokens[1].children or ())
+    return page_of(title, body)
+
+
+def page_of(title: str, body: str) -> str:
+    """Return a page with the head that all pages share; body : HTML."""
     template = _environment(None).get_template("page.html.j2")
     return template.render(title=title, body=Markup(body))
 
 
-def _adapt(token: Token, images: Mapping[str, bytes]) -> None:
-    """Put an image's bytes into the page; turn a link that is an anchor into one."""
+def _adapt(token: Token, images: Mapping[str, Image]) -> None:
+    """Put an image into the page; turn a link that is an anchor into one."""
     if token.type == "image":
-        data = base64.b64encode(images[str(token.attrs["src"])]).decode()
-        token.attrs = {"alt": "", "src": f"data:image/svg+xml;base64,{data}"}
+        image = images[str(token.attrs["src"])]
+        if isinstance(image, bytes):
+            data = base64.b64encode(image).decode()
+            token.attrs = {"alt": "", "src": f"data:image/svg+xml;base64,{data}"}
+        else:
+            alt = "".join(child.content for child in token.children or ())
+            template = _environment(None).get_template("figure.html.j2")
+            token.type, token.content = "html_inline", template.render(image=image, alt=alt)
     elif token.type == "link_open" and token.attrs.get("title") == "anchor":
         address = str(token.attrs["href"])
         token.attrs = {"id": address.removeprefix("#"), "href": address}
+
+
+def _set_figures(tokens: list[Token]) -> None:
+    """Make a figure of each paragraph that holds an image alone, with the next as its caption."""
+    for i in range(len(tokens) - 6, -1, -1):
+        image, caption = (tokens[i + offset].children or () for offset in (1, 4))
+        if [one.type for one in image] not in (["image"], ["html_inline"]):
+            continue
+        if caption and caption[0].type == "em_open" and caption[-1].type == "em_close":
+            tokens[i].tag, tokens[i + 2].hidden = "figure", True
+            tokens[i + 3].tag = tokens[i + 5].tag = "figcaption"
+            tokens.insert(i + 6, Token("figure_close", "figure", -1, block=True))

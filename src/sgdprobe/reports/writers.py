@@ -14,7 +14,7 @@ from sgdprobe.reports.explanation import StudySummary
 from sgdprobe.reports.figures.study import study_figures
 from sgdprobe.reports.figures.sweep import sweep_figures
 from sgdprobe.reports.format import RUNS_FILE, TUNED_FILE, code
-from sgdprobe.reports.plotting import svg
+from sgdprobe.reports.inline import pictures
 from sgdprobe.reports.render import README, write_report
 from sgdprobe.reports.sweep import SweepTable
 from sgdprobe.reports.tables import (
@@ -74,8 +74,13 @@ def write_sweep_report(table: SweepTable, folder: Path, question: str = "") -> l
     question : that of the recipe.
     """
     columns = sweep_columns(table)
-    facts = {"table": table, "question": question, "columns": documentation(columns)}
-    images = {name: svg(figure) for name, figure in sweep_figures(table).items()}
+    facts = {
+        "table": table,
+        "question": question,
+        "linked": True,
+        "columns": documentation(columns),
+    }
+    images = pictures(lambda: sweep_figures(table))
     tables = {RUNS_FILE: to_csv(columns, sweep_rows(table))}
     return write_report(folder, "sweep.md.j2", facts, tables, images)
 
@@ -100,5 +105,5 @@ def write_study_report(study: StudySummary, folder: Path) -> list[Path]:
         columns = tuned_columns(tuned)
         tables[TUNED_FILE] = to_csv(columns, study_rows(*tuned.tried))
         facts["tuned_columns"] = documentation(columns)
-    images = {name: svg(figure) for name, figure in study_figures(study).items()}
+    images = pictures(lambda: study_figures(study))
     return write_report(folder, "explanation.md.j2", facts, tables, images)

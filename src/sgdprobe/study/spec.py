@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sgdprobe.config.settings import Settings
 from sgdprobe.study.claim import Claim
 from sgdprobe.study.intervals import LEVEL, stopping_level
 
@@ -18,6 +19,7 @@ class StudySpec:
     within : seeds are added until the interval of each share reaches no further, 0 … 1.
     looks : the numbers of seeds at which that is looked at; `seeds` is one of them.
     command : the command line that asks this question again.
+    recipe, written : the baseline's recipe by name, and its settings without any override.
     """
 
     name: str
@@ -32,6 +34,8 @@ class StudySpec:
     within: float | None = None
     looks: tuple[int, ...] = ()
     command: str = ""
+    recipe: str = ""
+    written: Settings | None = None
 
     @property
     def level(self) -> float:

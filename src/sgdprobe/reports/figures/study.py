@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from sgdprobe.config.formatting import percent
 from sgdprobe.reports import plotting as style
 from sgdprobe.reports.estimates import Estimates
 from sgdprobe.reports.explanation import StudySummary
-from sgdprobe.study.intervals import Array, half_width
+from sgdprobe.reports.format import interval, points
+from sgdprobe.study.factors import Cell, cell_id
+from sgdprobe.study.intervals import half_width
 
-MAX_ACROSS = 3  # factors along a row of small boxes that still have room for their text
 MAX_PANELS = 12  # of interactions
 
 
@@ -24,13 +26,23 @@ def study_figures(study: StudySummary) -> dict[str, Figure]:
     drawn = {"learning_curves.svg": learning_curves(study), "every_cell.svg": every_cell(study)}
     if study.saturation:
         drawn["saturation.svg"] = style.accuracy_over_saturation(study.saturation)
-    for suffix, found in (("", study.own), ("_tuned", study.best)):
+    for suffix, found, place in (("", study.own, "runs"), ("_tuned", study.best, "tuned-runs")):
         if found:
-            drawn[f"waterfall{suffix}.svg"] = waterfall(found, study.ends)
-            drawn[f"orderings{suffix}.svg"] = orderings(found)
+            drawn[f"waterfall{suffix}.svg"] = waterfall(found, study.ends, place)
+            drawn[f"orderings{suffix}.svg"] = orderings(found, place)
         if found and found.interactions:
-            drawn[f"interactions{suffix}.svg"] = interactions(found)
+            drawn[f"interactions{suffix}.svg"] = interactions(found, place)
     return drawn
+
+
+def mark_of(study: StudySummary, cell: Cell) -> style.Mark:
+    """Return the tooltip and the link of a cell."""
+    own, design = study.own, study.design
+    levels = (factor.format_level(level) for factor, level in zip(own.factors, cell, strict=True))
+    settings = ", ".join(f"{n}={level}" for n, level in zip(own.names, levels, strict=True))
+    name = dict(zip(design.corners, study.ends, strict=True)).get(cell, "")
+    text = f"{name and name + ': '}{settings}: {interval(own.at(cell))}, {design.seeds} seeds"
+    return style.Mark(text, f"cell-{cell_id(cell)}")
 
 
 def learning_curves(study: StudySummary) -> Figure:
@@ -43,7 +55,7 @@ def learning_curves(study: StudySummary) -> Figure:
             (design.target, target, (style.ORANGE, "", "--")),
             (design.baseline_with(i), "only this change", (style.BLUE, "o", "-")),
         ):
-            style.mean_and_band(axes, study.curves(cell), label, line)
+            style.mean_and_band(axes, study.curves(cell), label, line, mark_of(study, cell))
         axes.set_title(name, fontsize=10)
         style.accuracy_over_epochs(axes)
     style.legend_above(figure, grid)
@@ -58,8 +70,8 @@ def every_cell(study: StudySummary) -> Figure:
     All boxes are drawn into one pair of axes: matplotlib takes seconds to lay out a hundred.
     """
     k = len(study.own.factors)
-    across = min(k - k // 2, MAX_ACROSS)
-    columns, rows = 2**across, 2 ** (k - across)
+    columns = min(2 ** (k - k // 2), style.layout().boxes)
+    rows = 2**k // columns
     figure, axes = style.single(0.95 * rows + 0.1)
     means, bands = [], []
     for number, cell in enumerate(study.design.cells()):
@@ -75,6 +87,7 @@ def every_cell(study: StudySummary) -> Figure:
         is_recipe = len(set(cell)) == 1
         box = Rectangle((left, base), 0.9, 0.7, fill=False, linewidth=2.0 if is_recipe else 0.4)
         box.set_edgecolor(style.ORANGE if is_recipe else style.GREY)
+        style.mark(box, mark_of(study, cell))
         axes.add_patch(box)
         words = f"{''.join(map(str, cell))}  {100 * float(curve[:, -1].mean()):.1f} %"
         axes.text(left, base + 0.74, words, fontsize=7)
@@ -85,8 +98,11 @@ def every_cell(study: StudySummary) -> Figure:
     return figure
 
 
-def waterfall(found: Estimates, ends: Sequence[str]) -> Figure:
-    """Draw the way from baseline to target by Shapley shares, in the order of the factors."""
+def waterfall(found: Estimates, ends: Sequence[str], place: str = "runs") -> Figure:
+    """Draw the way from baseline to target by Shapley shares, in the order of the factors.
+
+    place : of the page, to which the bars lead.
+    """
     k = len(found.names)
     at = found.at((0,) * k).mean
     figure, axes = style.single(0.5 * k + 2)
@@ -94,7 +110,8 @@ def waterfall(found: Estimates, ends: Sequence[str]) -> Figure:
     for row, name in enumerate(found.names, start=1):
         share = found.shares[name]
         colour, hatch = (style.BLUE, "") if share.mean >= 0 else (style.ORANGE, "///")
-        axes.barh(row, share.mean, left=at, color=colour, hatch=hatch, edgecolor="white")
+        (bar,) = axes.barh(row, share.mean, left=at, color=colour, hatch=hatch, edgecolor="white")
+        style.mark(bar, style.Mark(f"{name}: {points(share)} points", place))
         at += share.mean
         if not share.is_tied:
             axes.errorbar(at, row, xerr=(share.high - share.low) / 2, color=style.BLACK, capsize=3)
@@ -109,7 +126,7 @@ def waterfall(found: Estimates, ends: Sequence[str]) -> Figure:
     return figure
 
 
-def interactions(found: Estimates) -> Figure:
+def interactions(found: Estimates, place: str = "runs") -> Figure:
     """Draw the mean of each pair at its four combinations; parallel lines mean no interaction.
 
     The largest interactions first, and no more than fit.
@@ -126,8 +143,10 @@ def interactions(found: Estimates) -> Figure:
             means, half = values.mean(axis=-1), half_width(values, found.level)
             inside = np.minimum([half, half], [means, 1 - means])  # an accuracy is from 0 to 1
             inside[:, np.isinf(half)] = np.nan  # equal seeds have no interval
-            axes.errorbar((0, 1), means, yerr=inside, fmt=line, color=colour, capsize=3,
-                          label=label)  # fmt: skip
+            drawn = axes.errorbar((0, 1), means, yerr=inside, fmt=line, color=colour, capsize=3,
+                                  label=label)  # fmt: skip
+            text = f"{other.name}={label}: {percent(means[0])} → {percent(means[1])}"
+            style.mark(drawn[0], style.Mark(text, place))
         axes.set_xticks((0, 1), ["before", "after"])
         axes.set_xlim(-0.3, 1.3)
         levels = f"{one.format_level(0)} → {one.format_level(1)}"
@@ -141,13 +160,12 @@ def interactions(found: Estimates) -> Figure:
     return figure
 
 
-def orderings(found: Estimates) -> Figure:
+def orderings(found: Estimates, place: str = "runs") -> Figure:
     """Draw all orderings from baseline to target, and each factor's contributions to them."""
     names, rows = found.names, range(len(found.names))
     height = max(3.4, 0.5 * len(names) + 1.4)
-    figure = Figure(figsize=(style.WIDTH, height), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _draw_lattice(left, found.y.mean(axis=-1))
+    figure, (left, right) = style.two(height)
+    _draw_lattice(left, found, place)
     ranges = [[100 * end.effect.mean for end in found.contribution_range(n)] for n in names]
     right.hlines(rows, *zip(*ranges, strict=True), color=style.GREY, linewidth=5, alpha=0.4)
     for estimates, marker, colour, label in (
@@ -166,18 +184,27 @@ def orderings(found: Estimates) -> Figure:
     return figure
 
 
-def _draw_lattice(axes: Axes, mean: Array) -> None:
+def _draw_lattice(axes: Axes, found: Estimates, place: str) -> None:
     """Draw every cell at its number of changes, joined to those with one change more."""
+    mean = found.y.mean(axis=-1)
     places = {cell: (sum(cell), mean[cell]) for cell in product((0, 1), repeat=mean.ndim)}
     steps = [
-        (place, places[(*cell[:i], 1, *cell[i + 1 :])])
-        for cell, place in places.items()
+        (at, places[(*cell[:i], 1, *cell[i + 1 :])])
+        for cell, at in places.items()
         for i in range(mean.ndim)
         if not cell[i]
     ]
     axes.add_collection(LineCollection(steps, colors=style.GREY, linewidths=0.7))
-    axes.plot(*zip(*places.values(), strict=True), ".", color=style.BLACK)
+    (dots,) = axes.plot(*zip(*places.values(), strict=True), ".", color=style.BLACK)
+    style.mark(dots, *(_cell_mark(found, cell, place) for cell in places))
     axes.set(xlabel="changes made", ylabel="test accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     style.despine(axes)
+
+
+def _cell_mark(found: Estimates, cell: Cell, place: str) -> style.Mark:
+    """Return the tooltip and the link of a cell by the changes made."""
+    anchor = f"cell-{cell_id(cell)}" if place == "runs" else place
+    changes = ", ".join(found.changes(cell)) or "no change"
+    return style.Mark(f"{changes}: {interval(found.at(cell))}", anchor)

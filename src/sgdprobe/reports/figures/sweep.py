@@ -4,7 +4,9 @@ from itertools import product
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
@@ -27,6 +29,11 @@ def sweep_figures(table: SweepTable) -> dict[str, Figure]:
     return drawn
 
 
+def mark_of(table: SweepTable, cell: Cell) -> style.Mark:
+    """Return the tooltip and the link of a cell."""
+    return style.Mark(table.tooltip(cell), f"cell-{table.number[cell]}")
+
+
 def heat_map(table: SweepTable) -> Figure:
     """Draw test accuracy over initialization scale × learning rate, a panel for each layers.
 
@@ -35,35 +42,42 @@ def heat_map(table: SweepTable) -> Figure:
     rows, columns, layers = table.values(ROW), table.values(COLUMN), table.layers
     means = [mean for mean in map(table.mean, table.cells) if mean is not None] or [0.0]
     low, high = min(means), max(max(means), min(means) + 1e-6)
+    colours = ScalarMappable(Normalize(low, high), "cividis")
     figure, grid = style.panels(len(layers), 0.42 * len(rows) + 0.9)
     for axes, hidden in zip(grid, layers, strict=True):
         found = [[table.cell_at(hidden, row, column) for column in columns] for row in rows]
-        values = [[table.mean(cell) if cell else None for cell in row] for row in found]
-        axes.imshow(np.array(values, float), cmap="cividis", vmin=low, vmax=high, aspect="auto")
         for i, j in product(range(len(rows)), range(len(columns))):
-            _draw_cell(axes, table, found[i][j], i, j)
+            _draw_cell(axes, table, found[i][j], (i, j), colours)
+        axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yticks(range(len(rows)), rows)
         axes.set_title(f"{PANEL}={hidden}", fontsize=10)
     figure.supxlabel(COLUMN, fontsize=10)
     figure.supylabel(ROW, fontsize=10)
     percent = PercentFormatter(1.0, decimals=0)
-    bar = figure.colorbar(grid[-1].images[0], ax=grid, format=percent)
+    bar = figure.colorbar(colours, ax=grid, format=percent)
     bar.set_label("test accuracy", fontsize=9)
     return figure
 
 
-def _draw_cell(axes: Axes, table: SweepTable, cell: Cell | None, i: int, j: int) -> None:
+def _draw_cell(
+    axes: Axes, table: SweepTable, cell: Cell | None, at: tuple[int, int], colours: ScalarMappable
+) -> None:
     """Draw a cell's number, or why it has none, and a frame with a name if it is a recipe."""
+    i, j = at
     mean = table.mean(cell) if cell else None
+    box = Rectangle((j - 0.5, i - 0.5), 1, 1, linewidth=0)
     if mean is None:
         text, colour = table.failure_state(cell) if cell else "not run", style.BLACK
-        hatched = {"hatch": "///", "edgecolor": style.GREY, "facecolor": "white"}
-        axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, **hatched))  # type: ignore[arg-type]
+        box.set(hatch="///", edgecolor=style.GREY, facecolor="white")
     else:
-        red, green, blue, _ = axes.images[0].to_rgba(np.asarray(mean))
+        red, green, blue, _ = map(float, colours.to_rgba(np.asarray(mean)))
         is_dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5
-        text, colour = f"{100 * mean:.2f}", "white" if is_dark else style.BLACK
+        text, colour = f"{100 * mean:.2f}", style.ON_DARK if is_dark else style.ON_LIGHT
+        box.set_facecolor((red, green, blue))
+    axes.add_patch(box)
+    if cell:
+        style.mark(box, mark_of(table, cell))
     recipes, others = (table.recipes(cell), table.same_axes(cell)) if cell else ([], [])
     if recipes or others:
         frame = Rectangle((j - 0.46, i - 0.44), 0.92, 0.88, fill=False, linewidth=2)
@@ -96,7 +110,9 @@ def learning_curves(table: SweepTable) -> Figure:
         for cell in cells:
             value = cell[table.axes.index(line)]
             if table.curve(cell).size:
-                style.mean_and_band(axes, table.curve(cell), f"{line}={value}", styles[value])
+                label = f"{line}={value}"
+                where = mark_of(table, cell)
+                style.mean_and_band(axes, table.curve(cell), label, styles[value], where)
         axes.set_title(title, fontsize=8)
         _label_axes(axes)
     style.legend_above(figure, grid)
@@ -109,11 +125,14 @@ def _all_curves(table: SweepTable) -> Figure:
     ranked = [cell for cell in table.ranked if table.curve(cell).size]
     means = [table.curve(cell).mean(axis=0) for cell in ranked]
     lines = [np.column_stack([np.arange(1, len(mean) + 1), mean]) for mean in means]
-    axes.add_collection(LineCollection(lines, colors=style.GREY, linewidths=0.5, alpha=0.5))
+    all_lines = LineCollection(lines, colors=style.GREY, linewidths=0.5, alpha=0.5)
+    style.mark(all_lines, *(mark_of(table, cell) for cell in ranked))
+    axes.add_collection(all_lines)
     ends = (("best", 0, "o-", style.BLACK), ("worst", -1, "s--", style.ORANGE))
     for name, position, line, colour in ends[: len(ranked)]:
         label = f"{name}: {table.settings(ranked[position])}"
-        axes.plot(*lines[position].T, line, color=colour, markersize=4, label=label)
+        (drawn,) = axes.plot(*lines[position].T, line, color=colour, markersize=4, label=label)
+        style.mark(drawn, mark_of(table, ranked[position]))
     style.legend_above(figure, [axes])
     axes.autoscale()
     _label_axes(axes)
