@@ -20,6 +20,7 @@ ORDER = (
     {"rules"},
     {"tracking"},
     {"run"},
+    {"own"},
     {"sweep"},
     {"study"},
     {"diagnosis"},

@@ -19,6 +19,10 @@ class SettingsError(UserError):
     """A wrong setting; the message names key, value and choices."""
 
 
+class OwnFileError(SettingsError):
+    """A setting that names a file of the user's which is missing or of no use."""
+
+
 class DataError(UserError):
     """A data file that is missing or damaged; the message names the file."""
 

@@ -18,7 +18,7 @@ from sgdprobe.config.arguments import recipe_file
 from sgdprobe.config.arguments import recipes as known_names
 from sgdprobe.config.compose import known_recipes
 from sgdprobe.config.settings import Settings
-from sgdprobe.errors import EXIT_FAILED, SettingsError, UserError, one_line
+from sgdprobe.errors import EXIT_FAILED, OwnFileError, SettingsError, UserError, one_line
 from sgdprobe.paths import report_folder, study_folder
 from sgdprobe.provenance.command import command_line
 
@@ -160,6 +160,8 @@ def _checked(uri: str, run: "tracking.RecordedRun") -> "tracking.RecordedRun":
     """Return the run with all that its record says in two ways, or that it cannot be read."""
     try:
         return tracking.read_files(uri, run).run
+    except OwnFileError:  # a file of the user's is elsewhere, which says nothing of the record
+        return run
     except UserError as error:
         return replaced(run, contradictions=(str(error),))
 

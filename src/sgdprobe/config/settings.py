@@ -26,7 +26,7 @@ from sgdprobe.config.validators import (
     nullable,
     number,
 )
-from sgdprobe.errors import SettingsError
+from sgdprobe.errors import OwnFileError, SettingsError
 from sgdprobe.nn import (
     ACTIVATIONS,
     GRADIENTS,
@@ -40,6 +40,8 @@ from sgdprobe.nn import (
 )
 from sgdprobe.nn.foreign import ForeignError, foreign_hash, is_foreign, load_foreign
 from sgdprobe.nn.functions import activation_function
+from sgdprobe.nn.initializers import initializer
+from sgdprobe.nn.optimizer import check_optimizer
 from sgdprobe.provenance.environment import KERNEL_LEVELS
 
 
@@ -112,7 +114,7 @@ class NetworkSettings:
 class InitSettings:
     """The spread of the weights and biases before training."""
 
-    scheme: str = _choice("normal", INITIALIZERS, bare=True)
+    scheme: str = setting("normal", choice_or_file(INITIALIZERS, initializer), bare=True)
     scale: float = setting(0.01, number(float, least=0))
     bias_scale: float = setting(0.0, number(float, least=0))
 
@@ -127,7 +129,7 @@ class TrainingSettings:
     epochs: int | None = setting(None, nullable(number(int, least=1)))
     sampling: str = _choice("with_replacement", SAMPLINGS)
     gradient: str = setting("backprop", choice_or_file(GRADIENTS, load_foreign))
-    optimizer: str = _choice("sgd", OPTIMIZERS, bare=True)
+    optimizer: str = setting("sgd", choice_or_file(OPTIMIZERS, check_optimizer), bare=True)
     momentum: float = setting(0.9, number(float, least=0, below=1))
     beta1: float = setting(0.9, number(float, least=0, below=1))
     beta2: float = setting(0.999, number(float, least=0, below=1))
@@ -202,7 +204,8 @@ class Settings:
 
     def foreign(self) -> dict[str, str]:
         """Return {FILE.py:NAME: SHA-256 of the file} of the functions that are the user's own."""
-        names = (self.network.activation, self.training.gradient)
+        training = self.training
+        names = (self.network.activation, training.gradient, self.init.scheme, training.optimizer)
         return {name: foreign_hash(name) for name in names if is_foreign(name)}
 
     @property
@@ -251,7 +254,7 @@ def check_value(key: str, value: Any, check: Validator) -> Any:
     try:
         return check(value)
     except ForeignError as error:
-        raise SettingsError(f"{key}={value}: {error}") from error
+        raise OwnFileError(f"{key}={value}: {error}") from error
     except ValueError:
         raise invalid_value(key, value, check.expects) from None
 

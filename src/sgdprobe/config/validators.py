@@ -69,7 +69,10 @@ def choice(words: Iterable[str]) -> Validator:
 
 
 def choice_or_file(words: Iterable[str], load: Callable[[str], Any]) -> Validator:
-    """Accept one of some words, or FILE.py:NAME; `load` raises ForeignError if it is of no use."""
+    """Accept one of some words, or FILE.py:NAME or MODULE:NAME, which `load` tries.
+
+    It raises ForeignError for what is of no use.
+    """
     listed = choice(words)
 
     def convert(value: Any) -> str:

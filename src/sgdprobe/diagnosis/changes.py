@@ -129,7 +129,7 @@ def textbook(settings: Settings, updates: int) -> list[Change]:
         {"network.loss": "cross_entropy"},
         {"network.loss_reduction": "mean"},
         init_of(scheme, 1.0),
-        {"training.learning_rate": RATES[training.optimizer]},
+        {"training.learning_rate": RATES.get(training.optimizer, training.learning_rate)},
         {"training.weight_decay": 0.0},
         {"training.gradient": "backprop"},
     ]

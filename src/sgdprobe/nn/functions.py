@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgdprobe.nn.foreign import is_foreign, load_foreign
+from sgdprobe.nn.own import own_activation
 
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -118,18 +119,15 @@ class ActivationFunction:
 
 
 def activation_function(name: str) -> ActivationFunction:
-    """Return the activation of this name, or that of FILE.py:NAME with NAME_derivative beside it.
+    """Return the activation of this name, or that of FILE.py:NAME, tried as `own_activation` says.
 
-    Both of the user's functions take a : (n, units) and return an array of its shape.
     Raises ValueError.
     """
-    found: Any = look_up("activation", name, ACTIVATIONS)
-    if isinstance(found, ActivationFunction):
-        return found
-    derivative = load_foreign(f"{name}_derivative")
-    slopes = np.abs(derivative(np.linspace(-10.0, 10.0, 2001)))
+    if not is_foreign(name):
+        return look_up("activation", name, ACTIVATIONS)
+    function, derivative, max_slope = own_activation(name)
     return ActivationFunction(
-        partial(_into, found), partial(_into, derivative), float(slopes.max()), keeps_input=True
+        partial(_into, function), partial(_into, derivative), max_slope, keeps_input=True
     )
 
 

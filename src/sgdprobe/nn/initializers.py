@@ -6,7 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from sgdprobe.nn.foreign import is_foreign
 from sgdprobe.nn.functions import Array, look_up
+from sgdprobe.nn.own import own_initializer
 
 
 def normal(fan_in: int, fan_out: int) -> float:
@@ -37,6 +39,11 @@ INITIALIZERS: dict[str, Callable[[int, int], float]] = {
 }
 
 
+def initializer(name: str) -> Callable[[int, int], float]:
+    """Return the initializer of this name, or that of FILE.py:NAME. Raises ValueError."""
+    return own_initializer(name) if is_foreign(name) else look_up("scheme", name, INITIALIZERS)
+
+
 def draw_params(
     rng: np.random.Generator,
     sizes: Sequence[int],
@@ -51,10 +58,10 @@ def draw_params(
     sizes : (pixels, hidden …, classes). Each W is from N(0, (scale · std of the scheme)²), drawn
     in float64 and then rounded, so that float32 and float64 runs of one seed start alike. Biases
     are from N(0, bias_scale²), drawn after all W, so that these do not depend on bias_scale.
-    scheme : a name in INITIALIZERS. scale, bias_scale : 0 or more. dtype : "float32" or "float64".
-    Raises ValueError for others.
+    scheme : a name in INITIALIZERS, or FILE.py:NAME. scale, bias_scale : 0 or more.
+    dtype : "float32" or "float64". Raises ValueError for others.
     """
-    std_of = look_up("scheme", scheme, INITIALIZERS)
+    std_of = initializer(scheme)
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"sizes must be two or more, each 1 or more; got {list(sizes)}")
     if not scale >= 0 or np.dtype(dtype).kind != "f":

@@ -9,14 +9,19 @@ root. PyTorch has 1e-10 for Adagrad. For Adam it has 1e-8, added after the bias 
 from there the book's is 1e-7 / sqrt(1 - beta2^t), at first 3e-6: small gradients move less.
 """
 
+import inspect
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
-from sgdprobe.nn.functions import Array
+from sgdprobe.nn.foreign import ForeignError
+from sgdprobe.nn.functions import Array, look_up
 from sgdprobe.nn.network import Network
+from sgdprobe.nn.own import described, tried
 
 EPSILON = 1e-7
 # Added to Adam's gradients, which changes no digit of a weight. Where an image's pixel is nearly
@@ -153,3 +158,103 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adagrad": AdaGrad,
     "adam": Adam,
 }
+
+
+@dataclass(eq=False)
+class FunctionOptimizer(Optimizer):
+    """The update of a user's function, called with those of its arguments that it names.
+
+    They are theta, grad, state (a dict for arrays that it keeps between updates), and constants:
+    learning_rate, momentum, beta1, beta2. It changes theta in place or returns a new one.
+    """
+
+    function: Callable[..., Any] = field(kw_only=True)
+    constants: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+
+    def __post_init__(self) -> None:
+        given = {"theta", "grad", "state", *self.constants}
+        asked = inspect.signature(self.function).parameters
+        self._asked = [name for name in asked if name in given]
+        unknown = [
+            name
+            for name, parameter in asked.items()
+            if name not in given and parameter.default is parameter.empty
+        ]
+        if unknown or "theta" not in asked or "grad" not in asked:
+            raise ForeignError(
+                f"{self.function.__name__} must take theta and grad, and may take state, "
+                f"{', '.join(self.constants)}; got {', '.join(asked) or 'no argument'}"
+            )
+
+    def update(self, theta: Array, grad: Array) -> None:
+        values = {"theta": theta, "grad": grad, "state": self.state, **self.constants}
+        result = self.function(**{name: values[name] for name in self._asked})
+        if result is not None and result is not theta:
+            if np.shape(result) != theta.shape:
+                raise ForeignError(
+                    f"{self.function.__name__} must return None or the new theta, {theta.shape}; "
+                    f"got {described(result)}"
+                )
+            theta[:] = result
+        for name, value in self.state.items():
+            self.state[name] = np.asarray(value)
+
+
+def make_optimizer(name: str, constants: Mapping[str, float]) -> Optimizer:
+    """Return the optimizer of this name, or of FILE.py:NAME, a function or a subclass of Optimizer.
+
+    constants : learning_rate, weight_decay, momentum, …; it gets those that it has a field for.
+    Raises ValueError.
+    """
+    found: Any = look_up("optimizer", name, OPTIMIZERS)
+    word = name.rpartition(":")[2]
+    if isinstance(found, type) and issubclass(found, Optimizer):
+        names = [item.name for item in fields(found) if item.init]
+        own = {key: constants[key] for key in names if key in constants}
+        return found(**own) if name in OPTIMIZERS else _made(word, found, own)
+    if isinstance(found, type) or not callable(found):
+        raise ForeignError(
+            f"{word} must be a function of theta and grad, or a subclass of sgdprobe.nn.Optimizer; "
+            f"got {described(found)}"
+        )
+    rate, decay = constants["learning_rate"], constants["weight_decay"]
+    others = {key: value for key, value in constants.items() if key != "weight_decay"}
+    return FunctionOptimizer(rate, weight_decay=decay, function=found, constants=others)
+
+
+def _made(word: str, kind: type[Optimizer], constants: Mapping[str, float]) -> Optimizer:
+    made: Optimizer = tried(word, kind, **constants)
+    return made
+
+
+# The settings that an optimizer can have, and the values with which one of the user's is tried.
+CONSTANTS = {
+    "learning_rate": 0.1,
+    "weight_decay": 0.0,
+    "momentum": 0.9,
+    "beta1": 0.9,
+    "beta2": 0.999,
+}
+
+
+def check_optimizer(name: str) -> None:
+    """Try two updates with the optimizer FILE.py:NAME. Raises ForeignError."""
+    word = name.rpartition(":")[2]
+    for dtype in ("float64", "float32"):
+        optimizer = make_optimizer(name, CONSTANTS)
+        theta = np.linspace(-1.0, 1.0, 7).astype(dtype)
+        before = theta.copy()
+        for _ in range(2):
+            tried(word, optimizer.update, theta, np.linspace(-0.3, 0.5, 7).astype(dtype))
+        if not np.isfinite(theta).all():
+            raise ForeignError(f"{word} makes weights NaN or infinite in two updates")
+        if np.array_equal(theta, before):
+            raise ForeignError(
+                f"{word} changes no weight: change theta in place (theta -= …) or return a new one"
+            )
+        for key, array in optimizer.state.items():
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+                raise ForeignError(
+                    f"state[{key!r}] of {word} must be an array of numbers, which a checkpoint "
+                    f"can keep; got {described(array)}"
+                )

@@ -18,6 +18,7 @@ CAUSES = {
     "data.digest": "data",
     "data.files": "data file",
     "source.files": "source",
+    "foreign": "file of",
     "streams": "random streams",
     "seen": "what training saw",
     "blas.threads": "BLAS threads",
@@ -35,7 +36,15 @@ CAUSES = {
     "os": "system",
     "packages": "package",
 }
-CHANGES_RESULT = {"setting", "data", "data file", "source", "random streams", "what training saw"}
+CHANGES_RESULT = {
+    "setting",
+    "data",
+    "data file",
+    "source",
+    "file of",
+    "random streams",
+    "what training saw",
+}
 # They have no part in drawing the initial weights.
 NOT_IN_INITIALIZATION = {"data", "data file", "what training saw", "BLAS threads", "BLAS kernel"}
 # They do not change numbers by themselves: all code that computes numbers is in the source files.

@@ -1,14 +1,15 @@
 """From settings and data to what training needs: examples, network, random streams, length."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from sgdprobe.config.settings import Settings, check_against_data
 from sgdprobe.data import Dataset, SortedSplit, load, pixel_mean_and_std, sorted_splits
 from sgdprobe.errors import DataError
-from sgdprobe.nn import OPTIMIZERS, Examples, Network, Optimizer, draw_params, updates_per_epoch
+from sgdprobe.nn import Examples, Network, Optimizer, draw_params, updates_per_epoch
 from sgdprobe.nn.functions import Array
+from sgdprobe.nn.optimizer import CONSTANTS, make_optimizer
 from sgdprobe.provenance.source import source_hash
 
 Params = dict[str, Array]
@@ -123,9 +124,8 @@ def build_network(settings: Settings, data: Dataset, params: Params) -> Network:
 def build_optimizer(settings: Settings) -> Optimizer:
     """Make the optimizer with those of the training settings that it has a field for."""
     training = settings.training
-    optimizer = OPTIMIZERS[training.optimizer]
-    names = [field.name for field in fields(optimizer) if field.init]
-    return optimizer(**{name: getattr(training, name) for name in names})
+    constants = {name: getattr(training, name) for name in CONSTANTS}
+    return make_optimizer(training.optimizer, constants)
 
 
 def params_in_pixel_order(data: Dataset, network: Network) -> Params:

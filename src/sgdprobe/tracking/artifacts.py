@@ -13,7 +13,7 @@ from mlflow.entities import RunTag
 from sqlalchemy import text
 
 from sgdprobe.config.settings import Settings
-from sgdprobe.errors import UserError, one_line
+from sgdprobe.errors import OwnFileError, UserError, one_line
 from sgdprobe.nn.functions import Array
 from sgdprobe.tracking.address import is_database, store_uri
 from sgdprobe.tracking.consistency import (
@@ -74,7 +74,8 @@ class RunFiles:
 def read_files(uri: str, run: RecordedRun) -> RunFiles:
     """Read the files of a run that has ended, and hold its record against itself.
 
-    Raises UserError, in one line that names the run, for a record that is damaged or incomplete.
+    Raises UserError, in one line that names the run, for a record that is damaged or incomplete;
+    OwnFileError where a function of the user's is not at hand.
     """
     if run.status == "RUNNING" and is_dead(uri, run.tags) is not True:
         raise UserError(f"{run.run_id} is still running")
@@ -94,6 +95,8 @@ def read_files(uri: str, run: RecordedRun) -> RunFiles:
             losses = _read(files[LOSSES], _losses) if trained else np.empty(0)
             weights = _read(files[WEIGHTS], _arrays) if ended else {}
             diff = _read(files[DIFF], bytes.decode) if DIFF in files else ""
+    except OwnFileError as error:
+        raise OwnFileError(f"{name} needs a file that is not here: {error}") from error
     except (DamagedRecord, OSError) as error:
         where = f"{error} in {run.artifact_uri}"
         if isinstance(error, OSError):
@@ -120,6 +123,8 @@ def _read(file: Path, parse: Callable[[bytes], T]) -> T:
     content = file.read_bytes()
     try:
         return parse(content)
+    except OwnFileError:
+        raise
     except Exception as error:  # YAML, JSON, zipfile and NumPy fail in many ways at damage
         raise DamagedRecord(f"has a damaged {file.name} ({one_line(error)})") from error
 

@@ -169,7 +169,7 @@ def identity_contradictions(
         "data_hash": data,
         "source_hash": source["hash"],
         "program": _key(hashed),
-        "key": _key(hashed, data, source["hash"]),
+        "key": _key(hashed, data, source["hash"], *provenance.get("foreign", {}).values()),
     }
     for name, value in tags.items():
         if run.tags.get(name) != value:
