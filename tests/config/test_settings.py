@@ -30,7 +30,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         ({"seed": True}, "seed must be an integer of at least 0; got true"),
         ({"seed": None}, "seed must be an integer of at least 0; got null"),
         ({"dtype": "float16"}, "dtype must be one of float32, float64; got float16"),
-        ({"training": {"optimizer": "rmsprop"}}, "one of sgd, momentum, adagrad, adam; got rmsp"),
+        ({"training": {"optimizer": "rmsprop"}}, "sgd, momentum, adagrad, adam, or FILE.py:NAME; got r"),
         ({"training": {"momentum": 1}}, "momentum must be a finite number of at least 0 and below"),
         ({"training": {"beta1": -0.1}}, "beta1 must be a finite number of at least 0 and below 1"),
         (
@@ -40,7 +40,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         ({"training": {"weight_decay": -1}}, "training.weight_decay must be a finite number of at"),
         ({"network": {"hidden": 5}}, "network.hidden must be a list of integers"),
         ({"network": {"hidden": [50, 0]}}, "such as [50,100] or []; got [50,0]"),
-        ({"init": {"scheme": "relu"}}, "one of normal, xavier, he, lecun; got relu"),
+        ({"init": {"scheme": "relu"}}, "normal, xavier, he, lecun, or FILE.py:NAME; got relu"),
         ({"init": {"scale": math.nan}}, "init.scale must be a finite number"),
         ({"training": {"learning_rate": math.inf}}, "above 0; got inf"),
         ({"sweep": {"n_jobs": 0}}, "an integer other than 0 (-1: one for each core); got 0"),

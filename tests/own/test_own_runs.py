@@ -144,8 +144,8 @@ def test_own_data_in_a_npz_file_and_a_folder_is_one_data_set(
     made = runs_in(uri)[before:]
     assert len({run.data.tags["key"] for run in made}) == 1
     assert len({run.data.metrics["loss"] for run in made}) == 1
-    names_ = [run.inputs.dataset_inputs[0].dataset.name for run in made]
-    assert names_ == ["mine", "zipped", "my"]
+    called = [run.inputs.dataset_inputs[0].dataset.name for run in made if run.inputs]
+    assert called == ["mine", "zipped", "my"]
 
 
 def test_the_records_have_no_contradiction(
