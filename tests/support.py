@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
@@ -294,6 +295,14 @@ def client_of(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
+
+
+def load_model(uri: str) -> Any:
+    """A run's MLflow model, from its folder or from runs:/ID/model."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns of type hints of its own
+        from mlflow.pyfunc import load_model as load
+    return load(uri)
 
 
 def runs_in(uri: str) -> "list[Run]":

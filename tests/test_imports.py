@@ -35,6 +35,7 @@ ONLY_IN = {
     "mlflow": ("sgdprobe/tracking/",),
     "matplotlib": ("sgdprobe/reports/",),
     "jinja2": ("sgdprobe/reports/",),
+    "PIL": ("sgdprobe/commands/pictures.py",),
     "markdown_it": ("sgdprobe/reports/",),
     "hydra": ("sgdprobe/config/", "train.py", "hydra_plugins/"),
     "omegaconf": ("sgdprobe/config/", "train.py", "hydra_plugins/"),

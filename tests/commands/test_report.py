@@ -79,14 +79,20 @@ def test_a_study_is_reported_in_experiments(
     assert not re.findall(r'(?:src|href)="(?!#|data:|http://127\.0\.0\.1)[^"]*', page)
 
 
-def test_a_run_is_drawn_with_its_loss_at_every_update(answers: list[CompletedProcess[str]]) -> None:
+def test_a_run_is_drawn_on_one_page(answers: list[CompletedProcess[str]]) -> None:
     answer = answers[5]
     assert (answer.returncode, answer.stderr) == (0, "")
-    pictures = [Path(line) for line in answer.stdout.splitlines() if line.endswith(".png")]
-    assert [picture.name for picture in pictures] == [
-        "learning_curve.png", "loss_at_every_update.png",
-    ]  # fmt: skip
-    assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
+    page = Path(answer.stdout.splitlines()[-1])
+    assert page.name == "index.html"
+    pictures = {file.name for file in page.parent.glob("*.svg")}
+    assert pictures == {
+        "learning_curve.svg", "loss_at_every_update.svg", "confusion_matrix.svg",
+        "most_wrong.svg", "first_layer.svg", "layers.svg",
+    }  # fmt: skip
+    text = page.read_text()
+    assert text.count("<img alt=") == 3
+    assert text.count('<svg class="phone"') == 3
+    assert not re.findall(r'(?:src|href)="(?!#|data:|http://127\.0\.0\.1)[^"]*', text)
 
 
 def test_the_same_store_gives_the_same_bytes(

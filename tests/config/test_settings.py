@@ -174,6 +174,7 @@ OTHER: dict[str, Any] = {
     "tracking.uri": "sqlite:////x.db",
     "tracking.experiment": "x",
     "tracking.lease": 900,
+    "tracking.model": False,
     "sweep.n_jobs": 2,
     "sweep.resume": False,
     "sweep.fail_fast": True,

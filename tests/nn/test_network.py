@@ -275,3 +275,37 @@ def test_scores_of_1e30_right_and_wrong(dtype: str, t: list[int], loss: float) -
     # Sure and right, there is nothing to learn; sure and wrong, y = 0 of the true class teaches
     # nothing either, for the guard's sake.
     np.testing.assert_allclose(network.grad, np.zeros(6), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("output", "softmax_over", "expected"),
+    [
+        # The scores are the pixels themselves: 0 and ln 3, then -1 and -3.
+        ("softmax", "sample", [[0.25, 0.75], [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))]]),
+        ("softmax", "batch", [[0.25, 0.75], [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))]]),
+        # Cut off below 0 and divided by the sum; none is above 0 in the second sample.
+        ("identity", "sample", [[0, 1], [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))]]),
+        ("relu", "sample", [[0, 1], [0.5, 0.5]]),
+        # sigmoid(ln 3) is 3 / 4, beside sigmoid(0), which is 1 / 2.
+        ("sigmoid", "sample", [[0.4, 0.6], [0.850092, 0.149908]]),
+    ],
+)
+def test_probabilities_by_hand(output: str, softmax_over: str, expected: list[Any]) -> None:
+    params = {"W1": np.eye(2), "b1": np.zeros(2)}
+    network = Network(params, output=output, softmax_over=softmax_over)
+    x = np.array([[0, np.log(3)], [-1, -3]])
+    found = network.probabilities(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    network.scores(x * 2)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, err_msg="a buffer was handed out")
+
+
+def test_hidden_outputs_are_those_of_the_last_pass() -> None:
+    params = {
+        "W1": np.eye(2), "b1": np.zeros(2), "W2": np.eye(2), "b2": np.zeros(2),
+    }  # fmt: skip
+    for activation, expected in (("relu", [[0, 2]]), ("identity", [[-1, 2]])):
+        network = Network(params, activation=activation, output="sigmoid_softmax")
+        network.gradient(np.array([[-1.0, 2.0]]), np.array([0]))
+        (found,) = network.outputs(1)
+        assert found.tolist() == expected, "the output's own sigmoid is no hidden layer"

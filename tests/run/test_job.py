@@ -131,7 +131,23 @@ def test_a_run_that_diverges_has_the_diagnostics_of_its_start(results: dict[str,
     assert not any(
         t.startswith("diagnostic.") for t in results["infinite from the start"].run.data.tags
     )
-    assert not (results["diverging"].artifacts / "diagnostics.json").exists()
+    found = json.loads((results["diverging"].artifacts / "diagnostics.json").read_text())
+    assert sorted(found) == ["images", "start"]
+    assert not (results["diverging"].artifacts / "model").exists()
+
+
+def test_a_finished_run_has_diagnostics_to_draw(results: dict[str, Recorded]) -> None:
+    found = json.loads((results["no hidden layer"].artifacts / "diagnostics.json").read_text())
+    assert found["images"] == {"height": 28, "width": 28, "border": 0.0}
+    assert [[*layer] for layer in found["end"]] == [["gradient"]]
+    found = json.loads((results["again"].artifacts / "diagnostics.json").read_text())
+    assert [sorted(layer) for layer in found["start"]] == [
+        ["activation", "gradient"], ["activation", "gradient"], ["gradient"],
+    ]  # fmt: skip
+    wrong = found["most_wrong"]
+    counts = np.array(found["confusion_matrix"])
+    assert len(wrong["images"]) == min(25, counts.sum() - np.trace(counts))
+    assert wrong["probabilities"] == sorted(wrong["probabilities"], reverse=True)
 
 
 def test_validation_accuracy_only_where_images_are_held_out(results: dict[str, Recorded]) -> None:

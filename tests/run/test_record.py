@@ -8,7 +8,8 @@ import numpy as np
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics, Examples, Network
 from sgdprobe.run.build import load_data, splits
-from sgdprobe.run.record import confusion_matrix, diagnostic_tags, numbers
+from sgdprobe.run.learned import Predictions
+from sgdprobe.run.record import diagnostic_tags, numbers
 
 
 def test_the_confusion_matrix_has_true_classes_in_rows() -> None:
@@ -16,7 +17,7 @@ def test_the_confusion_matrix_has_true_classes_in_rows() -> None:
     params = {"W1": np.eye(2, 3), "b1": np.zeros(3)}
     images = np.array([[9, 0], [0, 9], [9, 0], [9, 0]], np.uint8)
     examples = Examples(images, np.array([0, 1, 2, 0]), dtype="float64")
-    counts = confusion_matrix(Network(params), examples, classes=3)
+    counts = Predictions.of(Network(params), examples).confusion_matrix(classes=3)
     assert counts.tolist() == [[2, 0, 0], [0, 1, 0], [1, 0, 0]]
     assert diagnostic_tags([], counts) == {"diagnostic.never_predicted": "2"}
 
@@ -25,7 +26,8 @@ def test_all_test_images_are_counted(digits: Path) -> None:
     settings = Settings().replace({"data.root": str(digits)})
     data = load_data(settings)
     params = {"W1": np.zeros((784, 10), np.float32), "b1": np.eye(10, dtype=np.float32)[3]}
-    counts = confusion_matrix(Network(params), splits(settings, data).test, data.classes)
+    examples = splits(settings, data).test
+    counts = Predictions.of(Network(params), examples).confusion_matrix(data.classes)
     assert counts[:, 3].tolist() == np.bincount(data.test_labels).tolist()
     tags = diagnostic_tags([], counts)
     assert tags["diagnostic.never_predicted"] == "0 1 2 4 5 6 7 8 9"

@@ -139,20 +139,21 @@ def report_run(word: str, uri: str | None) -> tuple[list[Path], dict[str, Any]]:
     epochs = tracking.recorded_epochs(store_runs, run)
     losses = tracking.recorded_losses(uri, run)
     if run.has_result:
-        print_contradictions([_checked(store_runs.uri, run)])
+        run = _checked(store_runs.uri, run)
+        print_contradictions([run])
     title = f"{run.tags.get('recipe', '')}: {run.name}"
-    figures = reports.run_figures(epochs, losses, title)
-    pictures = {name: reports.png(figure) for name, figure in figures.items()}
-    files = reports.write_files(report_folder(run.run_id), pictures)
+    page = reports.RunPage(run, epochs, losses, reports.Learned.recorded(uri, run))
+    file, *_ = reports.write_run_report(page, report_folder(run.run_id))
     print(f"{title}  ({run.status}, run {run.run_id})")
     print(epoch_table(epochs))
-    return files, {
+    return [file], {
         "run_id": run.run_id,
         "name": run.name,
         "status": run.status,
         "settings": dict(run.params),
         "epochs": [{"epoch": each.epoch, **each.metrics} for each in epochs],
-        "files": files,
+        "confusion_matrix": page.learned.diagnostics.get("confusion_matrix"),
+        "files": [file],
     }
 
 

@@ -145,6 +145,7 @@ class TrackingSettings:
         None, nullable(non_empty_str("an MLflow experiment's name"))
     )
     lease: int = _operational(600, number(int, least=10))
+    model: bool = _operational(True, BOOL)
 
 
 @dataclass(frozen=True)

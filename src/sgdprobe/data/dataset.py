@@ -1,6 +1,7 @@
 """A `Dataset`: training and test images with their labels, checked."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -35,7 +36,8 @@ BUNDLED_SHA256 = {
 class Dataset:
     """Images : (n, pixels) uint8 and labels : (n,) uint8, 0 … classes - 1; all read-only.
 
-    files : SHA-256 of the files on disk, by name.
+    files : SHA-256 of the files on disk, by name. shape : of an image as it is stored, (height,
+    width) or (pixels,).
     """
 
     name: str
@@ -44,11 +46,20 @@ class Dataset:
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    shape: tuple[int, ...] = ()
 
     @property
     def pixels(self) -> int:
         """Pixels of one image."""
         return int(self.train_images.shape[1])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of an image; stored as a row of pixels, it is a square if it can be."""
+        if len(self.shape) == 2:
+            return self.shape[0], self.shape[1]
+        side = math.isqrt(self.pixels)
+        return (side, side) if side * side == self.pixels else (1, self.pixels)
 
     @cached_property
     def classes(self) -> int:
@@ -99,6 +110,7 @@ def load(name: str, root: str | None) -> Dataset:
         _rows(raw.x_test.values),
         raw.t_test.values,
         BUNDLED_SHA256 if root is None else {path.name: _sha256(path) for path in raw.paths},
+        raw.x_train.values.shape[1:],
     )
 
 

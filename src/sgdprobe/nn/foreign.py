@@ -57,6 +57,11 @@ def foreign_hash(name: str) -> str:
     return sha256(foreign_file(name).read_bytes()).hexdigest()
 
 
+def foreign_source(name: str) -> str:
+    """Return the text of that file. Raises ForeignError."""
+    return foreign_file(name).read_text(encoding="utf-8")
+
+
 def _parts(name: str) -> tuple[str, str]:
     found = PATTERN.fullmatch(name)
     if found is None:

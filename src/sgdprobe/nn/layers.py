@@ -125,6 +125,11 @@ class Activation:
         self.h: Array | None = np.empty_like(like) if function.keeps_input else None
         self.slope: Array = np.empty_like(like)
 
+    @property
+    def output(self) -> Array:
+        """The output of the last pass : (n, units)."""
+        return self.kept if self.h is None else self.h
+
     def forward(self, a: Array) -> Array:
         """Return the activation of a : (n, units)."""
         if self.h is None:

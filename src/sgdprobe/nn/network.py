@@ -21,6 +21,7 @@ from sgdprobe.nn.functions import (
     activation_function,
     check_labels,
     look_up,
+    softmax,
     softmax_into,
 )
 from sgdprobe.nn.layers import (
@@ -155,10 +156,16 @@ class Network:
 
     def slopes(self, n: int) -> list[Array]:
         """Return each hidden layer's slope : (n, units), from the last gradient over n examples."""
-        activations = [
-            layer.slope for layer in self.layers(n).up_to_scores if isinstance(layer, Activation)
-        ]
-        return activations[: self.depth - 1]  # one more may belong to the output
+        return [layer.slope for layer in self._activations(n)]
+
+    def outputs(self, n: int) -> list[Array]:
+        """Return each hidden layer's output : (n, units), from the last pass over n examples."""
+        return [layer.output for layer in self._activations(n)]
+
+    def _activations(self, n: int) -> list[Activation]:
+        layers = self.layers(n).up_to_scores
+        # One more may belong to the output.
+        return [layer for layer in layers if isinstance(layer, Activation)][: self.depth - 1]
 
     def scores(self, x: Array) -> Array:
         """Return the last layer's input, a : (n, classes); overwritten by the next pass over n.
@@ -183,6 +190,23 @@ class Network:
         """Return the outputs y : (n, classes); overwritten by the next pass over n."""
         a = self.scores(x)
         return softmax_into(a, a, self.softmax_over) if self.output.softmax else a
+
+    def probabilities(self, x: Array) -> Array:
+        """Return the probability of each class : (n, classes), rows that sum to 1; a new array."""
+        return self.as_probabilities(self.scores(x))
+
+    def as_probabilities(self, scores: Array) -> Array:
+        """Return what `scores` returned as probabilities, the largest for the largest score.
+
+        A softmax is over each sample, also where training's is over the batch. Outputs without a
+        softmax are cut off below 0 and divided by their sum; where none is above 0, by a softmax.
+        """
+        y = softmax(scores)
+        if not self.output.softmax:
+            positive = np.maximum(scores, 0.0)
+            total = positive.sum(axis=1, keepdims=True)
+            np.divide(positive, total, out=y, where=total > 0)
+        return y
 
     def loss(self, x: Array, t: Labels) -> float:
         """Return the loss of a batch. t : (n,) integer labels, or (n, classes) one-hot."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sgdprobe.reports.figures.run import run_figures as run_figures
     from sgdprobe.reports.plotting import png as png
     from sgdprobe.reports.render import write_files as write_files
+    from sgdprobe.reports.run import Learned as Learned
+    from sgdprobe.reports.run import RunPage as RunPage
+    from sgdprobe.reports.run import write_run_report as write_run_report
     from sgdprobe.reports.sweep import SweepTable as SweepTable
     from sgdprobe.reports.writers import check_folder as check_folder
     from sgdprobe.reports.writers import check_study_folder as check_study_folder
@@ -32,6 +35,9 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 _MODULES = {
     "DiagnosisPage": "diagnosis",
+    "Learned": "run",
+    "RunPage": "run",
+    "write_run_report": "run",
     "answer_lines": "diagnosis",
     "as_json": "diagnosis",
     "check_folder": "writers",

@@ -107,10 +107,15 @@ def initial_params(settings: Settings, data: Dataset, rng: np.random.Generator) 
 
 def build_network(settings: Settings, data: Dataset, params: Params) -> Network:
     """The network with these weights, for the pixels in the order that `splits` hands them out."""
+    sorted_params = params | {"W1": params["W1"][data.pixel_order]}
+    return network_with(settings, sorted_params, *factor_and_offset(settings, data))
+
+
+def network_with(settings: Settings, params: Params, factor: float, offset: float) -> Network:
+    """The network with these weights, for pixels in the order of the rows of W1."""
     network = settings.network
-    factor, offset = factor_and_offset(settings, data)
     return Network(
-        params | {"W1": params["W1"][data.pixel_order]},
+        params,
         activation=network.activation,
         softmax_over=network.softmax_over,
         loss=network.loss,

@@ -18,11 +18,11 @@ from sgdprobe.provenance.hashes import weights_hash
 from sgdprobe.provenance.source import source_hash
 from sgdprobe.rules import Finding, findings
 from sgdprobe.rules.course import Course
-from sgdprobe.run.build import load_data, params_in_pixel_order, run_key
+from sgdprobe.run.build import factor_and_offset, load_data, params_in_pixel_order, run_key
 from sgdprobe.run.checkpoint import Checkpoint, CheckpointWriter, restore
 from sgdprobe.run.ending import ending
+from sgdprobe.run.learned import at_end, at_start
 from sgdprobe.run.record import (
-    confusion_matrix,
     diagnostic_tags,
     never_predicted,
     numbers,
@@ -212,7 +212,8 @@ def _train(
     """Train, and record each epoch as it ends."""
     started = time.perf_counter()
     hashes = {"initial": weights_hash(setup.initial)}
-    confusion, diverged = None, False
+    model = _model_files(setup, recorder.run_id)
+    confusion, diverged, diagnostics = None, False, at_start(setup)
 
     def on_update(state: TrainingState) -> None:
         writer.update(state)
@@ -226,8 +227,10 @@ def _train(
         last = params_in_pixel_order(setup.data, setup.network)
         hashes["final"] = weights_hash(last)
         recorder.arrays("weights.npz", last)
-        confusion = confusion_matrix(setup.network, setup.examples.test, setup.data.classes)
-        recorder.json("diagnostics.json", {"confusion_matrix": confusion.tolist()})
+        if model:
+            recorder.model(model, last)
+        confusion, more = at_end(setup)
+        diagnostics |= more
     except DivergedError:
         diverged = True
         raise
@@ -237,6 +240,21 @@ def _train(
         course = Course(setup.settings, log.epochs, never_predicted(confusion), diverged)
         recorder.tags({f"course.{found.name}": found.text for found in findings("after", course)})
         recorder.json("numbers.json", numbers(log.epochs, hashes, time.perf_counter() - started))
+        recorder.json("diagnostics.json", diagnostics)
         if log.epochs:
             losses = np.concatenate([metrics.losses for metrics in log.epochs])
             recorder.arrays("losses.npz", {"loss": losses})
+
+
+def _model_files(setup: TrainingSetup, run_id: str) -> dict[str, str]:
+    """Return the files of the run's MLflow model, but for the weights; none if it gets none."""
+    settings, data = setup.settings, setup.data
+    if not settings.tracking.model:
+        return {}
+    facts = tracking.ModelFacts(
+        *data.size,
+        data.classes,
+        *factor_and_offset(settings, data),
+        data.test_images[:1].reshape(1, *data.size),
+    )
+    return tracking.model_files(settings, facts, run_id)

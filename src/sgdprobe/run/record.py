@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
-from sgdprobe.nn import EpochMetrics, Examples, Network
+from sgdprobe.nn import EpochMetrics
 from sgdprobe.provenance.environment import Environment
 from sgdprobe.provenance.hashes import losses_hash
 from sgdprobe.run.build import factor_and_offset, random_streams, splits
@@ -48,15 +48,6 @@ def numbers(
         "seconds": seconds,
         "peak_memory_bytes": _peak_memory(),
     }
-
-
-def confusion_matrix(network: Network, examples: Examples, classes: int) -> NDArray[np.intp]:
-    """Count examples by true class (rows) and predicted class (columns) : (classes, classes)."""
-    counts = np.zeros((classes, classes), np.intp)
-    with np.errstate(over="ignore", invalid="ignore"):  # large weights may overflow
-        for x, t in examples.chunks():
-            np.add.at(counts, (t, network.scores(x).argmax(axis=1)), 1)
-    return counts
 
 
 def diagnostic_tags(

@@ -1,5 +1,6 @@
 """The files that a run recorded, and what is added to runs that have ended."""
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from sgdprobe.tracking.consistency import (
 )
 from sgdprobe.tracking.find import ALSO_IN, with_series
 from sgdprobe.tracking.liveness import is_dead
+from sgdprobe.tracking.model import WEIGHTS
 from sgdprobe.tracking.queries import reader
 from sgdprobe.tracking.runs import RecordedRun
 from sgdprobe.tracking.store import (
@@ -41,12 +43,13 @@ __all__ = [
     "add_to_sweep",
     "log_report",
     "read_files",
+    "recorded_files",
     "recorded_losses",
     "tag_verdict",
 ]
 
 REQUIRED_ARTIFACTS = ("settings.yaml", "provenance.json", "numbers.json")
-WEIGHTS, LOSSES, DIFF = "weights.npz", "losses.npz", "uncommitted.diff"
+LOSSES, DIFF, DIAGNOSTICS = "losses.npz", "uncommitted.diff", "diagnostics.json"
 MAX_SWEEPS = 200  # in a tag, which has at most 5,000 characters
 
 T = TypeVar("T")
@@ -155,6 +158,34 @@ def recorded_losses(uri: str | None, run: RecordedRun) -> Array | None:
             return _read(files[LOSSES], _losses) if LOSSES in files else None
     except DamagedRecord as error:
         raise UserError(f"{run.run_id} ({run.name}) {error} in {run.artifact_uri}") from error
+
+
+def recorded_files(uri: str | None, run: RecordedRun, names: Collection[str]) -> dict[str, Any]:
+    """Return the content of those files that a run recorded, by name.
+
+    names : in CONTENTS. Arrays are a dictionary, JSON is as it was recorded, settings are
+    `Settings`. Raises UserError for a damaged file, StoreError.
+    """
+    try:
+        with _files(store_uri(uri), run, names) as files:
+            return {name: _read(file, CONTENTS[name]) for name, file in files.items()}
+    except DamagedRecord as error:
+        raise UserError(f"{run.run_id} ({run.name}) {error} in {run.artifact_uri}") from error
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    found = json.loads(content)
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")
+    return found
+
+
+CONTENTS: dict[str, Callable[[bytes], Any]] = {
+    "settings.yaml": _settings,
+    "provenance.json": provenance_of,
+    WEIGHTS: _arrays,
+    DIAGNOSTICS: _object,
+}
 
 
 @contextmanager

@@ -42,6 +42,7 @@ from sgdprobe.tracking.liveness import (
     end_as_duplicate,
     store_time,
 )
+from sgdprobe.tracking.model import MODEL, WEIGHTS, write_model
 from sgdprobe.tracking.queries import RUN_ID, reader
 from sgdprobe.tracking.runs import FAILURE_TAGS, Failure, RecordedRun
 from sgdprobe.tracking.store import (
@@ -348,6 +349,21 @@ class RunRecorder:
             except OSError as error:
                 raise no_temporary_folder(error) from error
             self._client.log_artifact(self.run_id, str(folder / name))
+
+    @_store_write
+    def model(self, files: Mapping[str, str], weights: Mapping[str, Array]) -> None:
+        """Record the folder `model`, which MLflow loads, beside the weights.npz of this run.
+
+        files : those of `model_files`. weights : those of weights.npz; a server gets them twice.
+        """
+        folder = local_folder(self.store.uri, self._created.artifact_uri)
+        if folder is not None:
+            write_model(folder, files, folder / WEIGHTS)
+            return
+        with temporary_folder() as folder:
+            np.savez(folder / WEIGHTS, allow_pickle=False, **weights)
+            write_model(folder, files, folder / WEIGHTS)
+            self._client.log_artifacts(self.run_id, str(folder / MODEL), MODEL)
 
     def arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Record arrays as an artifact in NumPy's own format: `np.load` opens it."""

@@ -22,8 +22,7 @@ def run_figures(
 
 def learning_curve(epochs: Sequence[EpochMetrics], title: str) -> Figure:
     """Draw the loss on the left, train and test accuracy on the right; over epochs."""
-    figure = Figure(figsize=(style.WIDTH, 3.6), layout="constrained")
-    loss, accuracy = figure.subplots(1, 2)
+    figure, (loss, accuracy) = style.two(3.6)
     steps = [metrics.epoch for metrics in epochs]
     loss.plot(steps, [m.loss for m in epochs], ".-", color=style.BLACK)
     loss.set(xlabel="epoch", ylabel="loss, mean over the epoch's updates")
@@ -45,7 +44,8 @@ def learning_curve(epochs: Sequence[EpochMetrics], title: str) -> Figure:
 def loss_at_every_update(losses: Array, title: str) -> Figure:
     """Draw the last figure of the notes: the loss of each batch before its update."""
     figure, axes = style.single(3.6)
-    axes.plot(np.arange(1, len(losses) + 1), losses, color=style.BLUE, linewidth=0.4)
+    updates = np.arange(1, len(losses) + 1)
+    axes.plot(updates, losses, color=style.BLUE, linewidth=0.4, rasterized=True)
     axes.set(xlabel="update", ylabel="loss of the batch", title=title)
     style.despine(axes)
     return figure

@@ -1,0 +1,165 @@
+"""The page of one run: how it went, how it ended, and what its network has learned."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from sgdprobe import tracking
+from sgdprobe.config.settings import OPERATIONAL
+from sgdprobe.nn import EpochMetrics
+from sgdprobe.nn.functions import Array
+from sgdprobe.reports.figures.learned import (
+    confusion_matrix,
+    first_layer,
+    layer_histograms,
+    most_wrong,
+    overview,
+)
+from sgdprobe.reports.figures.run import learning_curve, loss_at_every_update
+from sgdprobe.reports.inline import pictures
+from sgdprobe.reports.plotting import svg
+from sgdprobe.reports.render import Image, write_report
+from sgdprobe.rules import RULES
+from sgdprobe.run.ending import ENDINGS
+from sgdprobe.run.learned import unpack_images
+
+FINDINGS = ("preflight.", "course.")
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a network has learned, as its run recorded it; empty for a run that did not.
+
+    diagnostics : the content of diagnostics.json. weights : those of weights.npz.
+    """
+
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, Array] = field(default_factory=dict)
+
+    @classmethod
+    def recorded(cls, uri: str | None, run: "tracking.RecordedRun") -> "Learned":
+        """Read it from the record of a run. Raises UserError for damaged files, StoreError."""
+        names = ("diagnostics.json", "weights.npz")
+        diagnostics, weights = map(tracking.recorded_files(uri, run, names).get, names)
+        return cls(diagnostics or {}, weights or {})
+
+    @property
+    def is_complete(self) -> bool:
+        """True if the run recorded all that is drawn."""
+        return {"images", "start", "end", "confusion_matrix", "most_wrong"} <= set(
+            self.diagnostics
+        ) and "W1" in self.weights
+
+    @property
+    def counts(self) -> NDArray[np.intp]:
+        """The confusion matrix, true classes in rows : (classes, classes)."""
+        return np.array(self.diagnostics["confusion_matrix"], np.intp)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of an image."""
+        images = self.diagnostics["images"]
+        return images["height"], images["width"]
+
+    @property
+    def wrong_images(self) -> NDArray[np.uint8]:
+        """The most confidently wrong test images : (n, height, width)."""
+        return unpack_images(self.diagnostics["most_wrong"]["pixels"], *self.size)
+
+    @cached_property
+    def confusions(self) -> list[tuple[int, int, int]]:
+        """The pairs of classes that are confused most: true class, predicted class, images."""
+        counts = self.counts
+        np.fill_diagonal(counts, 0)
+        order = np.argsort(-counts, axis=None, kind="stable")[:5]
+        pairs = np.column_stack(np.unravel_index(order, counts.shape)).tolist()
+        return [(i, j, int(counts[i, j])) for i, j in pairs if counts[i, j]]
+
+    @property
+    def errors(self) -> int:
+        """Number of test images that are classified wrongly."""
+        return int(self.counts.sum() - np.trace(self.counts))
+
+    def sheets(self) -> dict[str, Figure]:
+        """Draw what is made of images, by file name."""
+        found = self.diagnostics
+        drawn = {}
+        if "confusion_matrix" in found:
+            drawn["confusion_matrix.svg"] = confusion_matrix(self.counts)
+        if found.get("most_wrong", {}).get("images"):
+            drawn["most_wrong.svg"] = most_wrong(self.wrong_images, found["most_wrong"])
+        if "W1" in self.weights and "images" in found:
+            drawn["first_layer.svg"] = first_layer(self.weights["W1"], *self.size)
+        return drawn
+
+    def overview(self) -> Figure:
+        """Draw all but the histograms in one row, for a page about many runs."""
+        return overview(self.counts, self.wrong_images, self.weights["W1"])
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """A run with all that its page says. losses : of each update; None if not recorded."""
+
+    run: "tracking.RecordedRun"
+    epochs: Sequence[EpochMetrics]
+    losses: Array | None
+    learned: Learned
+
+    @property
+    def title(self) -> str:
+        """The recipe and the name of the run."""
+        return f"{self.run.tags.get('recipe', '')}: {self.run.name}"
+
+    @property
+    def ending(self) -> str:
+        """How the run ended, in words."""
+        if self.run.failure is not None:
+            return f"{self.run.state}: {self.run.failure.message}"
+        hint = ENDINGS.get(self.run.tags.get("diagnostic.ending", ""), "")
+        return ", ".join(filter(None, [self.run.state, hint]))
+
+    @property
+    def findings(self) -> list[tuple[str, str, str]]:
+        """What rules found: its name, its text, its meaning if the rule still exists."""
+        tags = self.run.tags
+        names = [(p, tag) for p in FINDINGS for tag in sorted(tags) if tag.startswith(p)]
+        rows = [(tag.removeprefix(prefix), tags[tag]) for prefix, tag in names]
+        return [(name, text, _meaning(name)) for name, text in rows]
+
+    @property
+    def settings(self) -> list[tuple[str, str]]:
+        """The settings that change results, by their full names."""
+        return [(key, v) for key, v in self.run.params.items() if key not in OPERATIONAL]
+
+    def charts(self) -> dict[str, Figure]:
+        """Draw what has axes, by file name."""
+        drawn = {"learning_curve.svg": learning_curve(self.epochs, "")}
+        if self.losses is not None:
+            drawn["loss_at_every_update.svg"] = loss_at_every_update(self.losses, "")
+        found = self.learned.diagnostics
+        if "start" in found:
+            drawn["layers.svg"] = layer_histograms(found["start"], found.get("end", []))
+        return drawn
+
+
+def _meaning(name: str) -> str:
+    """Return the meaning of the rule; findings about a layer end with its number."""
+    rule = RULES.get(name) or RULES.get(name.rstrip("0123456789").rstrip("_"))
+    return rule.meaning if rule else ""
+
+
+def write_run_report(page: RunPage, folder: Path) -> list[Path]:
+    """Write the page of a run and return its files, the page first."""
+    images: dict[str, Image] = {
+        **pictures(page.charts),
+        **{name: svg(figure) for name, figure in page.learned.sheets().items()},
+    }
+    facts = {"of": page, "run": page.run, "learned": page.learned, "figures": list(images)}
+    return write_report(folder, "run.md.j2", facts, {}, images)
