@@ -16,6 +16,7 @@ MAX_NUMBERED = 15  # classes of a confusion matrix whose cells have room for a n
 MAX_UNITS = 60  # of the first layer that are drawn
 MAX_NAMED = 20  # classes with a tick each
 ACROSS = 12  # units in a row
+LEAST_ZEROS = 0.005  # a share that is worth a word
 STEPS = 12  # of colour to either side of 0, for weights
 
 
@@ -127,7 +128,7 @@ def layer_histograms(start: Sequence[Any], end: Sequence[Any]) -> Figure:
 
 def _gradient_label(name: str, layer: Mapping[str, Any]) -> str:
     zeros = layer["gradient"]["zeros"]
-    return f"{name}, {100 * zeros:.0f} % are 0" if zeros else name
+    return f"{name}, {100 * zeros:.0f} % are 0" if zeros >= LEAST_ZEROS else name
 
 
 def _draw_histogram(axes: Axes, found: Mapping[str, Any], label: str, colour: str) -> None:
