@@ -20,6 +20,7 @@ from sgdprobe.config.formatting import percent
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import UserError
 from sgdprobe.nn import Network
+from sgdprobe.nn.foreign import foreign_hash, is_foreign
 from sgdprobe.nn.functions import Array
 from sgdprobe.provenance.command import command_line
 from sgdprobe.run.build import network_with
@@ -100,10 +101,10 @@ class Classifier:
 
 
 def _check_unchanged(name: str, settings: Settings, recorded: dict[str, str]) -> None:
-    """Raise UserError if a file with a function of the user's is not the one of the run."""
-    for function, digest in settings.foreign().items():
-        if recorded.get(function) != digest:
-            raise UserError(f"{name}: the file of {function} has changed since this run")
+    """Raise UserError if the file of a user's own activation is not the one of the run."""
+    activation = settings.network.activation
+    if is_foreign(activation) and recorded.get(activation) != foreign_hash(activation):
+        raise UserError(f"{name}: the file of {activation} has changed since this run")
 
 
 def _square(name: str, pixels: int) -> dict[str, Any]:
