@@ -46,9 +46,12 @@ lock: $(VENV)/ready-to-test  ## resolve the dependencies again into the lock fil
 	  --generate-hashes --custom-compile-command "make lock" --output-file requirements-cluster.txt --quiet
 	$(PY) -m uv pip compile --group test --constraint requirements.txt --constraint requirements-cluster.txt --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" --output-file requirements-test.txt --quiet
+	$(PY) -m uv pip compile --group docs --constraint requirements.txt --constraint requirements-test.txt --universal --python-version 3.11 \
+	  --generate-hashes --custom-compile-command "make lock" --output-file requirements-docs.txt --quiet
 
-docs: $(VENV)/ready  ## regenerate the settings page and the figure of README.md
+docs: $(VENV)/ready-for-docs  ## regenerate the generated pages, then build the website in build/site/
 	$(PY) docs/regenerate.py
+	$(PY) docs/site.py
 
 clean:  ## remove caches, and .venv if make made it; runs stay
 	[ ! -e $(VENV)/made-by-make ] || rm -rf $(VENV)
@@ -73,4 +76,8 @@ $(VENV)/ready: requirements.txt pyproject.toml
 $(VENV)/ready-to-test: $(VENV)/ready requirements-cluster.txt requirements-test.txt
 	$(PY) -m pip install --quiet --require-hashes --requirement requirements-cluster.txt
 	$(PY) -m pip install --quiet --require-hashes --requirement requirements-test.txt
+	@touch $@
+
+$(VENV)/ready-for-docs: $(VENV)/ready requirements-docs.txt
+	$(PY) -m pip install --quiet --require-hashes --requirement requirements-docs.txt
 	@touch $@

@@ -3,22 +3,28 @@
 python docs/regenerate.py settings    docs/reference/settings.md, from the code and conf/
 python docs/regenerate.py rules       docs/reference/rules.md, from the table of rules
 python docs/regenerate.py picture     docs/two-changes.svg, from the published study
-python docs/regenerate.py outputs     the outputs below each `$ command`, by running it; ten minutes
+python docs/regenerate.py outputs     the outputs below each `$ command`, by running it; and
+                                      docs/times.csv; ten minutes
+python docs/regenerate.py PAGE.md     the same of one page
 """
 
 import csv
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
+README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 sys.path.insert(0, str(ROOT / "src"))
 
 import numpy as np  # noqa: E402
@@ -169,12 +175,15 @@ def picture() -> bytes:
 
 # A block of commands with their outputs, and the commands in it.
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TIMES = (
+    DOCS / "times.csv"
+)  # seconds, and seconds of all processors, that each of these commands took
 SHOWN = 3  # lines at each end of a longer series of lines that are alike, such as epochs
 
 
 def pages() -> list[Path]:
     """Return every page of the documentation."""
-    return [ROOT / "README.md", *sorted(DOCS.rglob("*.md")), ROOT / "CONTRIBUTING.md"]
+    return [README, *sorted(DOCS.rglob("*.md")), ROOT / "CONTRIBUTING.md"]
 
 
 def commands(block: str) -> list[str]:
@@ -182,20 +191,39 @@ def commands(block: str) -> list[str]:
     return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
 
 
-def write_outputs() -> None:
-    """Run the commands of each page in a copy of the project, and write what they print."""
-    with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder) / "sgdprobe"
-        left_out = (".venv", "mlruns", "mlflow.db*", "*_cache", "__pycache__")
-        shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(*left_out))
-        for page in pages():
-            page.write_text(CONSOLE.sub(partial(_answered, project=project), page.read_text()))
+def write_outputs(chosen: Sequence[Path]) -> None:
+    """Run the commands of these pages, write what they print, and how long each one took."""
+    with TIMES.open(newline="") as file:
+        times = {(row["page"], row["command"]): row for row in csv.DictReader(file)}
+    for page in chosen:
+        if not CONSOLE.search(page.read_text()):
+            continue
+        name = str(page.relative_to(ROOT))
+        times = {key: row for key, row in times.items() if key[0] != name}
+        took: dict[str, dict[str, str]] = {}
+        with tempfile.TemporaryDirectory() as folder:
+            project = Path(folder) / "sgdprobe"
+            left_out = (".venv", "build", "mlruns", "mlflow.db*", "*_cache", "__pycache__")
+            shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(*left_out))
+            answered = partial(_answered, project=project, took=took)
+            page.write_text(CONSOLE.sub(answered, page.read_text()))
+        if page == README:  # the commands of the two are the same
+            blocks = (block[0] for block in CONSOLE.finditer(page.read_text()))
+            CHINESE.write_text(CONSOLE.sub(lambda _: next(blocks), CHINESE.read_text()))  # noqa: B023
+        times |= {(name, command): {"page": name} | row for command, row in took.items()}
+    with TIMES.open("w", newline="") as file:
+        rows = csv.DictWriter(
+            file, ["page", "command", "seconds", "cpu_seconds"], lineterminator="\n"
+        )
+        rows.writeheader()
+        rows.writerows(times[key] for key in sorted(times))
 
 
-def _answered(block: re.Match[str], project: Path) -> str:
+def _answered(block: re.Match[str], project: Path, took: dict[str, dict[str, str]]) -> str:
     lines = []
     for command in commands(block[1]):
         words = command.replace("python ", f"{sys.executable} ", 1)
+        begin, cpu = time.perf_counter(), cpu_seconds()
         answer = subprocess.run(  # noqa: S602
             words,
             shell=True,
@@ -205,10 +233,18 @@ def _answered(block: re.Match[str], project: Path) -> str:
             text=True,
             env=os.environ | {"PYTHONPATH": str(project / "src"), "COLUMNS": "100"},
         )
+        wall, cpu = time.perf_counter() - begin, cpu_seconds() - cpu
+        took[command] = {"command": command, "seconds": f"{wall:.1f}", "cpu_seconds": f"{cpu:.1f}"}
         said = answer.stdout.replace(str(project), "~/sgdprobe").rstrip().splitlines()
         lines += [f"$ {command}", *shortened([line.rstrip() for line in said])]
         print(f"{command}: exit code {answer.returncode}", file=sys.stderr, flush=True)
     return "\n".join(["```console", *lines, "```"])
+
+
+def cpu_seconds() -> float:
+    """Return the processor time of all ended processes that this one started."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def shortened(lines: list[str]) -> list[str]:
@@ -231,9 +267,11 @@ def main(words: list[str]) -> int:
         elif word == "picture":
             (DOCS / "two-changes.svg").write_bytes(picture())
         elif word == "outputs":
-            write_outputs()
+            write_outputs(pages())
+        elif Path(word).resolve() in pages():
+            write_outputs([Path(word).resolve()])
         else:
-            known = "settings, rules, picture and outputs"
+            known = "settings, rules, picture, outputs and each page"
             print(f"{word}: no such part; there are {known}", file=sys.stderr)
             return 2
     return 0

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,6 +19,7 @@ from support import Answer
 
 import sgdprobe
 from sgdprobe.commands import diagnose, explain_options, rerun
+from sgdprobe.config import arguments, compose
 from sgdprobe.config.arguments import hydra_arguments, recipes
 from sgdprobe.config.compose import open_composer
 from sgdprobe.config.recipe_pair import compose_pairs
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "experiments"
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "mlruns/README.md")),
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "mlruns/README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted(STUDIES.rglob("*.md")),
 ]
@@ -201,7 +204,8 @@ KINDS = [
     f"python src/{command}.py" for command in ("train", "explain", "diagnose", "rerun", "report")
 ]
 KINDS += ["make ", "mlflow ", "pip install -e .", "python3 -m venv", "python -m pytest"]
-KINDS += ["python docs/regenerate.py", "python examples/train_by_hand.py"]
+KINDS += ["python docs/regenerate.py", "python docs/site.py"]
+KINDS += [f"python examples/{name}_by_hand.py" for name in ("train", "gradients")]
 KINDS += [
     f"python experiments/{study}/study.py"
     for study in ("coverage", "elsewhere", "faultbench", "preflight", "the-notes-reproduced")
@@ -221,6 +225,25 @@ def words_of(script: str) -> list[list[str]]:
     return [[PLACEHOLDERS.get(word, word) for word in words[1:]] for words in found]
 
 
+@pytest.fixture(scope="module")
+def conf_of_guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of conf/ with the recipes of docs/how-to/own-recipe.md, each named by its command."""
+    conf = tmp_path_factory.mktemp("guide") / "conf"
+    shutil.copytree(ROOT / "conf", conf)
+    page = (ROOT / "docs/how-to/own-recipe.md").read_text()
+    for text in re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        name = re.findall(r"^#   python src/train.py (?:-m )?(\w+)$", text, re.MULTILINE)[0]
+        (conf / "experiment" / f"{name}.yaml").write_text(text)
+    return conf
+
+
+@pytest.fixture
+def with_recipes_of_guide(conf_of_guide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (arguments, compose):
+        monkeypatch.setattr(module, "CONF", conf_of_guide)
+
+
+@pytest.mark.usefixtures("with_recipes_of_guide")
 @pytest.mark.parametrize("words", words_of("train.py"), ids=shlex.join)
 def test_every_training_command_is_accepted(words: list[str]) -> None:
     """All settings of all its runs: the recipes, the keys, the values."""
@@ -232,6 +255,7 @@ def test_every_training_command_is_accepted(words: list[str]) -> None:
             composer.compose([word for word in job if "softplus" not in word])
 
 
+@pytest.mark.usefixtures("with_recipes_of_guide")
 @pytest.mark.parametrize("words", words_of("explain.py"), ids=shlex.join)
 def test_every_comparison_is_accepted(words: list[str]) -> None:
     given = explain_options.parser().parse_args(words)
@@ -253,26 +277,43 @@ def test_every_rerun_is_accepted(words: list[str]) -> None:
     assert "last" in (given.run, given.sweep)
 
 
+GUIDES = [ROOT / "docs/tutorial.md", *sorted((ROOT / "docs/how-to").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+def test_every_command_that_trains_has_its_time(page: Path) -> None:
+    """In its section, in words: "20 to 30 minutes"."""
+    for section in re.split(r"^(?=#)", page.read_text(), flags=re.MULTILINE):
+        prose = FENCE.sub("", section)
+        trains = re.search(
+            r"python src/(train|explain|diagnose|rerun)\.py", "".join(BLOCK.findall(section))
+        )
+        assert not trains or re.search(r"seconds?\b|minutes?\b|hours?\b", prose), section
+
+
 # Commands with their outputs.
 
+LESSONS = ROOT / "docs/how-to/teach-with-it.md"
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def outputs() -> dict[str, list[str]]:
     """The commands in console blocks, in the order of the tutorial, and the lines they print."""
     found: dict[str, list[str]] = {}
-    for page in (ROOT / "docs/tutorial.md", ROOT / "README.md"):
+    for page in (ROOT / "docs/tutorial.md", ROOT / "README.md", LESSONS):
         for block in CONSOLE.findall(page.read_text()):
+            command = ""
             for line in block.splitlines():
                 if line.startswith("$ "):
-                    lines = found.setdefault(line[2:], [])
+                    command = line[2:]
                 else:
-                    lines.append(line)
-    return found
+                    found.setdefault(command, []).append(line)
+    return {line: lines for line, lines in found.items() if line.startswith("python src/")}
 
 
 def shrunk(line: str) -> list[str]:
     """The script and the words of a command, in a form that takes a tenth of a second."""
+    line = re.sub(r"(training.iterations)=\d+", r"\1=2", line).replace("hidden=[5]", "hidden=[1]")
     script, *words = shlex.split(line)[1:]
     if "-m" in words:
         words += ["sweep=sequential"]
@@ -322,21 +363,40 @@ def test_outputs_have_the_form_of_today(line: str, answers: dict[str, Answer]) -
         assert sorted(shown - printed) == [], "run: python docs/regenerate.py outputs"
 
 
-def test_the_first_page_of_a_learner_needs_numpy_alone() -> None:
-    """examples/train_by_hand.py, with 60 updates instead of 3,000."""
-    program = (
+def run_with_numpy_alone(program: str, argument: str) -> list[str]:
+    """The lines that an example prints; it must import none of the heavy libraries."""
+    code = (
         "import runpy, sys\n"
-        "sys.argv[1:] = ['60']\n"
-        "runpy.run_path('examples/train_by_hand.py', run_name='__main__')\n"
+        f"sys.argv[1:] = ['{argument}']\n"
+        f"runpy.run_path('examples/{program}', run_name='__main__')\n"
         "print({'hydra', 'joblib', 'matplotlib', 'mlflow', 'scipy'} & {*sys.modules})\n"
     )
     answer = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=240
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=240
     )
     *lines, heavy = answer.stdout.splitlines()
     assert (answer.returncode, heavy) == (0, "set()"), answer.stderr
+    return lines
+
+
+def test_the_first_page_of_a_learner_needs_numpy_alone() -> None:
+    """examples/train_by_hand.py, with 60 updates instead of 3,000."""
+    lines = run_with_numpy_alone("train_by_hand.py", "60")
     accuracies = re.findall(r"([\d.]+)% t", lines[-1])
     assert min(map(float, accuracies)) > 60, f"after 60 updates: {lines}"  # 10 is guessing
+
+
+def test_both_gradients_of_the_first_lesson_agree() -> None:
+    """examples/gradients_by_hand.py, with 1 hidden unit instead of 50, prints what the page has."""
+    lines = run_with_numpy_alone("gradients_by_hand.py", "1")
+    (largest,) = re.findall(r"largest difference (\S+)", "\n".join(lines))
+    assert float(largest) < 1e-9, f"central differences and backprop differ by {largest}"
+    (block,) = re.findall(
+        r"\$ python examples/gradients.*\n((?:[^$].*\n)*)```", LESSONS.read_text()
+    )
+    assert [re.sub(r"[-+\d.e]+", "0", line) for line in block.splitlines()] == [
+        re.sub(r"[-+\d.e]+", "0", line) for line in lines
+    ]
 
 
 def test_the_activation_of_the_guide_passes_the_gradient_check() -> None:

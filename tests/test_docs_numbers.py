@@ -260,6 +260,37 @@ def mathematics() -> Iterator[str]:
     yield f"backprop takes {took['sgdprobe, backprop']:.0f} seconds"
 
 
+def overfitting() -> Iterator[str]:
+    both = [
+        (float(row["train_accuracy"]), float(row["test_accuracy"]))
+        for row in rows("why-70-percent/cells.csv")
+        if row["cell"] == "00000"
+    ]
+    most = max(abs(train - test) for train, test in both)
+    yield f"differ by at most {number(most, 1)} points, in each of {len(both)} runs in float32"
+
+
+def taught() -> Iterator[str]:
+    """The last exercise, from the accuracies that it gives, and the notes' days."""
+    cells = ("00000", "01000", "00010", "01010")
+    none, layers, weights, both = (round(100 * float(Y[cell].mean()), 2) for cell in cells)
+    yield (
+        f"{none:.2f} % as printed, {layers:.2f} % with one hidden layer, "
+        f"{weights:.2f} % with small weights and {both:.2f} % with both"
+    )
+    extra = both - weights - layers + none
+    yield f"{both:.2f} − {weights:.2f} − {layers:.2f} + {none:.2f} = {extra:.2f} points"
+    for one, after, other in (("layers", "weights", weights), ("weights", "layers", layers)):
+        alone_ = {"layers": layers, "weights": weights}[one] - none
+        then = both - other
+        yield f"{one} alone gain {alone_:.2f}, after the {after} {then:.2f},"
+        yield f", on average {(alone_ + then) / 2:.3f}."
+    yield f"the gain of both, {both - none:.2f}"
+    took = {r["gradient"]: float(r["training_seconds_median"]) for r in rows("speed/numerical.csv")}
+    days, seconds = took["the notes, literally"] / 86400, took["sgdprobe, backprop"]
+    yield f"{days:.1f} days to {seconds:.0f} seconds"
+
+
 def speed() -> Iterator[str]:
     yield from mathematics()
     shares = {row["what"]: float(row["share_median"]) for row in rows("speed/recording.csv")}
@@ -417,7 +448,9 @@ SENTENCES = [
     ("docs/explanation/statistics.md", statistics_at_the_best_rates),
     ("docs/explanation/statistics.md", statistics_of_single_seeds),
     ("docs/explanation/mathematics.md", mathematics),
+    ("docs/explanation/mathematics.md", overfitting),
     ("docs/explanation/speed.md", speed),
+    ("docs/how-to/teach-with-it.md", taught),
     ("docs/explanation/diagnosis.md", lessons),
     ("docs/how-to/my-network-is-stuck.md", stuck),
     ("experiments/the-notes-reproduced/README.md", reproduced),
@@ -444,3 +477,48 @@ def test_readme_has_no_other_measured_number() -> None:
         assert known in rest
         rest = rest.replace(known, "")
     assert re.findall(r"[+−]?\d+(?:\.\d+)? (?:%|points)|[+−]\d+\.\d+", rest) == []
+
+
+@pytest.mark.parametrize("page", ["docs/tutorial.md", "docs/how-to/teach-with-it.md"])
+def test_accuracies_in_the_text_are_those_of_the_outputs(page: str) -> None:
+    """Or of the published runs: after new outputs, the sentences about them have to be new."""
+    text = (ROOT / page).read_text()
+    outputs = "".join(re.findall(r"^```console\n.*?^```$", text, re.MULTILINE | re.DOTALL))
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    named = set(re.findall(r"\d+\.\d+ %", prose))
+    assert (
+        sorted(named - {*re.findall(r"\d+\.\d+ %", outputs + " ".join(taught()) + "70.12 %")}) == []
+    )
+
+
+def stated() -> dict[str, tuple[float, float]]:
+    """Least and greatest seconds that the table of README.md gives for each command."""
+    unit = {"s": 1.0, "min": 60.0}
+    found = re.findall(
+        r"^\| `([^`]+)` \|.*\| (?:(\d+) to )?(\d+) (s|min) \|$",
+        (ROOT / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    return {c: (unit[u] * float(low or 0), unit[u] * float(high)) for c, low, high, u in found}
+
+
+def test_times_of_readme_are_those_that_were_measured() -> None:
+    """At least what two cores need if nothing else runs, and not more than it took."""
+    with (ROOT / "docs/times.csv").open() as file:
+        took = {
+            row["command"]: (float(row["cpu_seconds"]) / 2, float(row["seconds"]))
+            for row in csv.DictReader(file)
+        }
+    turns = [float(r["seconds"]) for r in rows("speed/sweep.csv") if r["pipeline"] == "sgdprobe"]
+    sweep = float(np.median(turns))
+    took["python src/train.py -m sweep"] = sweep, sweep
+    took["python src/explain.py notes book --fix dtype=float32"] = (320 / 36 * sweep,) * 2
+    wrong = []
+    for command in stated().keys() & took.keys():
+        (low, high), (least, most) = stated()[command], took[command]
+        if not (least <= high and low <= most):
+            wrong.append(
+                f"{command}: {least:.0f} to {most:.0f} s, stated {low:.0f} to {high:.0f} s"
+            )
+    assert len(stated().keys() & took.keys()) >= 2
+    assert wrong == []
