@@ -31,7 +31,7 @@ def test_each_point_has_its_own_mark() -> None:
     content = drawing(figure, "a").content
     found = re.findall(r'<a href="#p(\d)"><title>point (\d)</title>(.*?)</a>', content)
     assert [(a, b) for a, b, _ in found] == [("0", "0"), ("1", "1"), ("2", "2")]
-    x = [float(re.search(r'x="([\d.]+)"', shape)[1]) for *_, shape in found]  # type: ignore[index]
+    x = [float(re.search(r' cx="([\d.]+)"', shape)[1]) for *_, shape in found]  # type: ignore[index]
     assert x == sorted(x)
 
 

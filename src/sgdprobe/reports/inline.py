@@ -107,6 +107,9 @@ def _anchor(mark: style.Mark, parts: Sequence[ET.Element]) -> ET.Element:
 
 def _hit(part: ET.Element) -> ET.Element:
     """Return an unseen copy with a wide border, which a pointer finds more easily."""
+    if part.tag == SVG + "use":  # its form has a style of its own, a circle has not
+        at = {"cx": part.get("x", "0"), "cy": part.get("y", "0"), "r": "2"}
+        return ET.Element(SVG + "circle", at | {"class": "hit"})
     copy = deepcopy(part)
     copy.attrib.pop("style", None)
     copy.set("class", "hit")

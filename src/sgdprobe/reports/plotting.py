@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from textwrap import fill
 from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
@@ -33,14 +34,15 @@ MARKS = "sgdprobe_marks"
 
 
 class Layout(NamedTuple):
-    """The room of a figure: its width in inches, panels and small boxes in a row."""
+    """The room of a figure: its width in inches, panels, small boxes and letters in a row."""
 
     width: float
     columns: int
     boxes: int
+    letters: int
 
 
-WIDE, NARROW = Layout(WIDTH, 3, 8), Layout(4.2, 1, 4)
+WIDE, NARROW = Layout(WIDTH, 3, 8, 90), Layout(4.2, 1, 4, 36)
 _layout = ContextVar("layout", default=WIDE)
 
 
@@ -74,6 +76,11 @@ def mark(artist: Artist, *marks: Mark) -> None:
 def marks_of(artist: Artist) -> tuple[Mark, ...]:
     """Return the marks of an artist."""
     return getattr(artist, MARKS, ())
+
+
+def wrapped(text: str) -> str:
+    """Return an axis's label in as many lines as it needs."""
+    return fill(text, layout().letters)
 
 
 def svg(figure: Figure, text: Literal["path", "none"] = "path") -> bytes:
@@ -148,6 +155,8 @@ def mean_and_band(
     """Draw the mean of (seeds, epochs), and a band from the lowest seed to the highest."""
     colour, marker, dashes = style
     epochs = np.arange(1, curve.shape[1] + 1)
+    if len(epochs) == 1:
+        marker = marker or "_"  # a line of one point is unseen
     (line,) = axes.plot(epochs, curve.mean(axis=0), color=colour, marker=marker, linestyle=dashes,
                         label=label, linewidth=1.2, markersize=3)  # fmt: skip
     mark(line, *marks)
@@ -169,7 +178,8 @@ def accuracy_over_saturation(groups: Mapping[str, Array]) -> Figure:
     figure, axes = single(3.7)
     for (label, runs), (colour, marker, _) in zip(groups.items(), STYLES * len(groups)):  # noqa: B905
         axes.plot(*runs.T, marker, color=colour, label=label, fillstyle="none")
-    axes.set(xlabel="share of saturated units in layer 1, at the end", ylabel="test accuracy")
+    label = wrapped("share of saturated units in layer 1, at the end")
+    axes.set(xlabel=label, ylabel="test accuracy")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.legend(fontsize=8, loc="best")

@@ -121,7 +121,8 @@ def waterfall(found: Estimates, ends: Sequence[str], place: str = "runs") -> Fig
     axes.set_yticks(range(k + 2), [ends[0], *found.names, ends[1]])
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xlabel("test accuracy; bars: shares in points, with 95 % intervals")
+    label = "test accuracy; bars: shares in points, with 95 % intervals"
+    axes.set_xlabel(style.wrapped(label))
     style.despine(axes)
     return figure
 
@@ -178,7 +179,7 @@ def orderings(found: Estimates, place: str = "runs") -> Figure:
     right.axvline(0, color=style.BLACK, linewidth=0.8)
     right.set_yticks(rows, names)
     right.invert_yaxis()
-    right.set_xlabel("contribution in points, minimum to maximum")
+    right.set_xlabel(style.wrapped("contribution in points, minimum to maximum"))
     right.legend(fontsize=8, loc="best")
     style.despine(right)
     return figure

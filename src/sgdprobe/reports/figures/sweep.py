@@ -55,7 +55,8 @@ def heat_map(table: SweepTable) -> Figure:
     figure.supxlabel(COLUMN, fontsize=10)
     figure.supylabel(ROW, fontsize=10)
     percent = PercentFormatter(1.0, decimals=0)
-    bar = figure.colorbar(colours, ax=grid, format=percent)
+    wide = style.layout() is style.WIDE
+    bar = figure.colorbar(colours, ax=grid, format=percent, location="right" if wide else "top")
     bar.set_label("test accuracy", fontsize=9)
     return figure
 
