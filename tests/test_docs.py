@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from support import Answer
 
 import sgdprobe
-from sgdprobe.commands import diagnose, explain_options, rerun
+from sgdprobe.commands import COMMANDS, diagnose, explain_options, known_commands, rerun
 from sgdprobe.config import arguments, compose
 from sgdprobe.config.arguments import hydra_arguments, recipes
 from sgdprobe.config.compose import open_composer
@@ -183,11 +184,11 @@ def commands(page: Path) -> Iterator[str]:
             if not is_console or line.startswith("$ "):
                 yield line.removeprefix("$ ").partition("  #")[0].strip()
     for code in re.findall(r"`([^`\n]+)`", FENCE.sub("", text)):
-        if code.startswith(("python ", "make ", "mlflow ")):
+        if code.startswith(("python ", "make ", "mlflow ", "sgdprobe ")):
             yield code
 
 
-STARTS = ("python", "make", "mlflow", "pip")
+STARTS = ("python", "make", "mlflow", "pip", "sgdprobe")
 ALL = sorted(
     {line for page in PAGES for line in commands(page) if line.split(" ")[0].rstrip("3") in STARTS}
 )
@@ -200,10 +201,10 @@ def test_make_knows_every_target() -> None:
     assert sorted(set(targets) - set(known)) == []
 
 
-KINDS = [
-    f"python src/{command}.py" for command in ("train", "explain", "diagnose", "rerun", "report")
-]
-KINDS += ["make ", "mlflow ", "pip install -e .", "python3 -m venv", "python -m pytest"]
+KINDS = [f"python src/{path.name}" for path in (ROOT / "src").glob("*.py")] + ["python src/NAME.py"]
+KINDS += [f"sgdprobe {name}" for name in (*COMMANDS, "NAME", "COMMAND")]
+KINDS += ["make ", "mlflow ", "python3 -m venv", "python -m pytest", "python -m http.server"]
+KINDS += ["pip install -e .", "pip install sgdprobe-*.whl"]
 KINDS += ["python docs/regenerate.py", "python docs/site.py"]
 KINDS += [f"python examples/{name}_by_hand.py" for name in ("train", "gradients")]
 KINDS += [
@@ -220,9 +221,11 @@ PLACEHOLDERS = {"RUN_ID": "last", "SWEEP": "last"}
 
 
 def words_of(script: str) -> list[list[str]]:
-    """The words of every documented command of a script."""
-    found = [shlex.split(line)[1:] for line in ALL if line.startswith(f"python src/{script}")]
-    return [[PLACEHOLDERS.get(word, word) for word in words[1:]] for words in found]
+    """The words of every documented command of a script, also as `sgdprobe NAME`."""
+    lines = [line.replace("sgdprobe sweep", "sgdprobe train -m") for line in ALL]
+    lines = [re.sub(r"^sgdprobe (\w+)", r"python src/\1.py", line) for line in lines]
+    found = [shlex.split(line) for line in lines if line.startswith(f"python src/{script}")]
+    return [[PLACEHOLDERS.get(word, word) for word in words[2:]] for words in found]
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +292,14 @@ def test_every_command_that_trains_has_its_time(page: Path) -> None:
             r"python src/(train|explain|diagnose|rerun)\.py", "".join(BLOCK.findall(section))
         )
         assert not trains or re.search(r"seconds?\b|minutes?\b|hours?\b", prose), section
+
+
+@pytest.mark.parametrize("name", ["check", "compare", "demo", "predict", "report", "ui"])
+def test_every_other_command_has_these_options(name: str) -> None:
+    if name not in known_commands():
+        pytest.skip(f"{name} is not there yet")
+    for words in words_of(f"{name}.py"):
+        import_module(f"sgdprobe.commands.{name}").parser().parse_intermixed_args(words)
 
 
 # Commands with their outputs.
