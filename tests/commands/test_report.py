@@ -72,7 +72,9 @@ def test_a_study_is_reported_in_experiments(
     assert "\n\n*The notes blame the initial weights and the layer structure. Do they " in readme
     assert "and at which learning rate?*\n" in readme
     pictures = re.findall(r"\]\((\w+\.svg)\)", readme)
-    assert pictures == ["heat_map.svg", "learning_curves.svg", "saturation.svg"]
+    assert pictures[:3] == ["heat_map.svg", "learning_curves.svg", "saturation.svg"]
+    assert len({name for name in pictures[3:] if name.startswith("learned_")}) == 2
+    assert len(pictures) == 5
     assert [name for name in pictures if not (folder / name).is_file()] == []
     page = (folder / "index.html").read_text()
     assert page.count("<figure>") == len(pictures)

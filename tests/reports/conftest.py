@@ -6,7 +6,7 @@ import pytest
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from sgdprobe.reports import writers
+from sgdprobe.reports import run, writers
 from sgdprobe.reports.inline import Drawing, Picture
 
 
@@ -20,4 +20,10 @@ def undrawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
         empty = Drawing("0 0 1 1", Markup())
         return dict.fromkeys(drawn, Picture(b"<svg/>", empty, empty))
 
-    monkeypatch.setattr(writers, "pictures", pictures)
+    def svg(figure: Figure) -> bytes:
+        assert figure.axes
+        return b"<svg/>"
+
+    for module in (run, writers):
+        monkeypatch.setattr(module, "pictures", pictures)
+        monkeypatch.setattr(module, "svg", svg)

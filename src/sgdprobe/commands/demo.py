@@ -78,7 +78,7 @@ def _look(folder: Path) -> None:
     place = folder / "mlruns" / "reports" / table.name
     page = place / "index.html"
     if not page.is_file():
-        page = write_page(table, place)
+        page = write_page(table, uri, place)
     store = tracking.find_experiment(uri, table.runs[0].experiment)
     assert store is not None
     print(f"a finished sweep of {counted(len(table.runs), 'run')}: {', '.join(table.axes)}")

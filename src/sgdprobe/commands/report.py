@@ -74,7 +74,7 @@ def _report(given: argparse.Namespace) -> int:
         if table is None:
             files, facts = report_run(word, uri)
         else:
-            files = [write_page(table, folder, given.force)]
+            files = [write_page(table, uri, folder, given.force)]
             facts = {"sweep": word, "page": files[0], **table.facts()}
     except OSError as error:
         sys.stderr.write(f"no report: {one_line(error)}\n")
@@ -89,7 +89,7 @@ def _report(given: argparse.Namespace) -> int:
 def report_sweep(word: str, uri: str | None, recipes: LoadRecipes) -> Path | None:
     """Write the report of a sweep or an experiment and return its page; None if there is none."""
     table = sweep_table(word, uri, recipes)
-    return None if table is None else write_page(table)
+    return None if table is None else write_page(table, uri)
 
 
 def sweep_table(word: str, uri: str | None, recipes: LoadRecipes) -> "reports.SweepTable | None":
@@ -104,7 +104,10 @@ def sweep_table(word: str, uri: str | None, recipes: LoadRecipes) -> "reports.Sw
 
 
 def write_page(
-    table: "reports.SweepTable", folder: Path | None = None, replace: bool = True
+    table: "reports.SweepTable",
+    uri: str | None = None,
+    folder: Path | None = None,
+    replace: bool = True,
 ) -> Path:
     """Write the report of a sweep, and return its page.
 
@@ -113,7 +116,17 @@ def write_page(
     if folder is not None and not replace:
         reports.check_sweep_folder(folder, table)
     question = " ".join(filter(None, map(question_of, table.tags("recipe"))))
-    return reports.write_sweep_report(table, folder or report_folder(table.name), question)[0]
+    learned = reports.learned_cells(table, lambda run: _learned(uri, run))
+    folder = folder or report_folder(table.name)
+    return reports.write_sweep_report(table, folder, question, learned)[0]
+
+
+def _learned(uri: str | None, run: "tracking.RecordedRun") -> "reports.Learned":
+    """Return what a run has learned; nothing where its files cannot be read."""
+    try:
+        return reports.Learned.recorded(uri, run)
+    except UserError:
+        return reports.Learned()
 
 
 def question_of(recipe: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sgdprobe.reports.render import write_files as write_files
     from sgdprobe.reports.run import Learned as Learned
     from sgdprobe.reports.run import RunPage as RunPage
+    from sgdprobe.reports.run import learned_cells as learned_cells
     from sgdprobe.reports.run import write_run_report as write_run_report
     from sgdprobe.reports.sweep import SweepTable as SweepTable
     from sgdprobe.reports.writers import check_folder as check_folder
@@ -36,6 +37,7 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 _MODULES = {
     "DiagnosisPage": "diagnosis",
     "Learned": "run",
+    "learned_cells": "run",
     "RunPage": "run",
     "write_run_report": "run",
     "answer_lines": "diagnosis",

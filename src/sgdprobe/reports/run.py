@@ -1,6 +1,6 @@
 """The page of one run: how it went, how it ended, and what its network has learned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from sgdprobe import tracking
 from sgdprobe.config.settings import OPERATIONAL
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.nn.functions import Array
+from sgdprobe.provenance.command import command_line
 from sgdprobe.reports.figures.learned import (
     confusion_matrix,
     first_layer,
@@ -25,11 +26,13 @@ from sgdprobe.reports.figures.run import learning_curve, loss_at_every_update
 from sgdprobe.reports.inline import pictures
 from sgdprobe.reports.plotting import svg
 from sgdprobe.reports.render import Image, write_report
+from sgdprobe.reports.sweep import Cell, SweepTable
 from sgdprobe.rules import RULES
 from sgdprobe.run.ending import ENDINGS
 from sgdprobe.run.learned import unpack_images
 
 FINDINGS = ("preflight.", "course.")
+MAX_CELLS = 5  # of a sweep, drawn on its page
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,39 @@ class Learned:
 
 
 @dataclass(frozen=True)
+class LearnedCell:
+    """A cell of a sweep, and what the first of its runs has learned.
+
+    names : its parts on the page, such as "best", and recipes with its settings.
+    """
+
+    names: Sequence[str]
+    cell: Cell
+    run: "tracking.RecordedRun"
+    learned: Learned
+
+    @property
+    def file(self) -> str:
+        """The name of its figure."""
+        return f"learned_{self.run.run_id[:8]}.svg"
+
+
+def learned_cells(
+    table: SweepTable, read: Callable[["tracking.RecordedRun"], Learned]
+) -> list[LearnedCell]:
+    """Return the best cell, the worst, and those that are recipes, as far as runs recorded it."""
+    names: dict[Cell, list[str]] = {}
+    for name, cell in [*table.extremes, *table.recipe_cells]:
+        names.setdefault(cell, []).append(name)
+    found = [
+        LearnedCell(names[cell], cell, run, read(run))
+        for cell in list(names)[:MAX_CELLS]
+        for run in table.finished(cell)[:1]
+    ]
+    return [one for one in found if one.learned.is_complete]
+
+
+@dataclass(frozen=True)
 class RunPage:
     """A run with all that its page says. losses : of each update; None if not recorded."""
 
@@ -161,5 +197,11 @@ def write_run_report(page: RunPage, folder: Path) -> list[Path]:
         **pictures(page.charts),
         **{name: svg(figure) for name, figure in page.learned.sheets().items()},
     }
-    facts = {"of": page, "run": page.run, "learned": page.learned, "figures": list(images)}
+    facts = {
+        "of": page,
+        "run": page.run,
+        "learned": page.learned,
+        "figures": list(images),
+        "rerun": command_line("rerun", page.run.run_id),
+    }
     return write_report(folder, "run.md.j2", facts, {}, images)

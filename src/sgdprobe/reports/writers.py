@@ -5,7 +5,7 @@ The same store gives the same bytes: no dates, no times, nothing random.
 
 import csv
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sgdprobe.errors import UserError
@@ -15,7 +15,9 @@ from sgdprobe.reports.figures.study import study_figures
 from sgdprobe.reports.figures.sweep import sweep_figures
 from sgdprobe.reports.format import RUNS_FILE, TUNED_FILE, code
 from sgdprobe.reports.inline import pictures
-from sgdprobe.reports.render import README, write_report
+from sgdprobe.reports.plotting import svg
+from sgdprobe.reports.render import README, Image, write_report
+from sgdprobe.reports.run import LearnedCell
 from sgdprobe.reports.sweep import SweepTable
 from sgdprobe.reports.tables import (
     documentation,
@@ -68,19 +70,25 @@ def _check_folder(folder: Path, is_same: Callable[[str], bool]) -> None:
         raise UserError(f"{folder} {ANOTHER_REPORT}")
 
 
-def write_sweep_report(table: SweepTable, folder: Path, question: str = "") -> list[Path]:
+def write_sweep_report(
+    table: SweepTable, folder: Path, question: str = "", learned: Sequence[LearnedCell] = ()
+) -> list[Path]:
     """Write the report of a sweep and return its files, the page first.
 
-    question : that of the recipe.
+    question : that of the recipe. learned : cells whose networks are drawn.
     """
     columns = sweep_columns(table)
     facts = {
         "table": table,
         "question": question,
         "linked": True,
+        "learned": learned,
         "columns": documentation(columns),
     }
-    images = pictures(lambda: sweep_figures(table))
+    images: dict[str, Image] = {
+        **pictures(lambda: sweep_figures(table)),
+        **{one.file: svg(one.learned.overview()) for one in learned},
+    }
     tables = {RUNS_FILE: to_csv(columns, sweep_rows(table))}
     return write_report(folder, "sweep.md.j2", facts, tables, images)
 
