@@ -335,6 +335,20 @@ def lost_answers(project: StressProject, answers: int) -> list[str]:
     return wrong
 
 
+def loopback(state: str) -> None:
+    """Take the link between all processes of this network namespace down, or up."""
+    subprocess.run(["ip", "link", "set", "lo", state], check=True)
+
+
+def enter_own_network(arguments: Sequence[str]) -> None:
+    """Start this program again in a network namespace of its own, whose link it may cut."""
+    if "SGDPROBE_OWN_NETWORK" not in os.environ:
+        os.environ["SGDPROBE_OWN_NETWORK"] = "1"
+        words = ("unshare", "--net", sys.executable, __file__, *arguments)
+        os.execvp(words[0], words)  # noqa: S606
+    loopback("up")
+
+
 class FaultyCluster:
     """A sweep on Dask, recorded by `mlflow server` in PostgreSQL; each part is a process."""
 
@@ -371,11 +385,10 @@ class FaultyCluster:
             self.cluster.start_worker()
         elif kind == "scheduler":
             self.start_cluster()
-        elif kind == "network":  # the server is not reached for a while
-            assert self.server.process is not None
-            os.killpg(self.server.process.pid, signal.SIGSTOP)
+        elif kind == "network":  # no part reaches another one
+            loopback("down")
             time.sleep(5)
-            os.killpg(self.server.process.pid, signal.SIGCONT)
+            loopback("up")
         else:
             part = self.server if kind == "server" else self.database
             part.kill()
@@ -425,6 +438,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--cluster-faults", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    if options.cluster_faults:
+        enter_own_network(arguments)
     folder = Path(tempfile.mkdtemp(prefix="sgdprobe-stress-"))
     project = StressProject(folder)
     wrong: list[str] = []

@@ -15,10 +15,11 @@ import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from http.client import OK, SERVICE_UNAVAILABLE, HTTPConnection, HTTPException
+from http.client import OK, SERVICE_UNAVAILABLE, UNAUTHORIZED, HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import DEVNULL, CompletedProcess, Popen
@@ -434,15 +435,17 @@ class Cluster:
 
     root: Path
     environment: dict[str, str]
+    protocol: str = "tcp"
     port: int = field(default_factory=lambda: free_port())
     processes: "list[Popen[bytes]]" = field(default_factory=list)
 
     @property
     def address(self) -> str:
-        return f"tcp://127.0.0.1:{self.port}"
+        return f"{self.protocol}://127.0.0.1:{self.port}"
 
     def start_scheduler(self) -> "Popen[bytes]":
-        return self._start("scheduler", f"--port={self.port}", "--dashboard-address=127.0.0.1:0")
+        where = (f"--protocol={self.protocol}", f"--port={self.port}")
+        return self._start("scheduler", *where, "--dashboard-address=127.0.0.1:0")
 
     def start_worker(self, *options: str) -> "Popen[bytes]":
         return self._start("worker", self.address, "--nthreads=1", "--memory-limit=0", *options)
@@ -471,17 +474,34 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def certificates(folder: Path) -> dict[str, str]:
+    """Dask's variables for `tls://`, with one certificate, made anew, for everybody."""
+    from distributed.security import Security
+
+    made = Security.temporary()
+    (folder / "key.pem").write_text(made.tls_client_key)
+    (folder / "certificate.pem").write_text(made.tls_client_cert)
+    prefix = "DASK_DISTRIBUTED__COMM__TLS__"
+    variables = {f"{prefix}CA_FILE": f"{folder}/certificate.pem"}
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        variables[f"{prefix}{role}__KEY"] = f"{folder}/key.pem"
+        variables[f"{prefix}{role}__CERT"] = f"{folder}/certificate.pem"
+    return variables
+
+
 class LossyProxy:
-    """A proxy before a server, which loses answers, or says that it is busy.
+    """A proxy before a server, which loses answers, says that it is busy, or asks for a password.
 
     loses : of so many requests that create runs, the answers; the server carries them out. busy :
     each request of this number in turn is answered with 503, and does not reach the server.
+    password : "NAME:WORD", without which a request is answered with 401.
     Entered, it listens; `lost` and `refused` count.
     """
 
-    def __init__(self, server: Server, loses: int = 0, busy: int = 0) -> None:
+    def __init__(self, server: Server, loses: int = 0, busy: int = 0, password: str = "") -> None:
         self.lost = self.refused = self._requests = 0
         proxy = self
+        wanted = f"Basic {b64encode(password.encode()).decode()}"
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -489,9 +509,10 @@ class LossyProxy:
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 proxy._requests += 1
-                if busy and proxy._requests % busy == 0:
+                closed = bool(password) and self.headers.get("Authorization") != wanted
+                if closed or (busy and proxy._requests % busy == 0):
                     proxy.refused += 1
-                    self.send_response(SERVICE_UNAVAILABLE)
+                    self.send_response(UNAUTHORIZED if closed else SERVICE_UNAVAILABLE)
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                     return

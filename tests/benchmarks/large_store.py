@@ -1,4 +1,4 @@
-"""Time and memory of commands in a store of many runs.
+"""Time and memory of commands, and of MLflow's page, in a store of many runs.
 
 python tests/benchmarks/large_store.py --runs 20000 --out DIR
 python tests/benchmarks/large_store.py --runs 100000 --store postgresql --out DIR
@@ -6,20 +6,26 @@ python tests/benchmarks/large_store.py --runs 5000 --store server --out DIR
 
 A sweep of 8 runs is made; then its rows are copied in the database, with new ids, keys and times,
 until there are so many runs, in sweeps of 36. Artifacts are not copied: all copies share the folder
-of their original. Whole processes, one at a time, in turn.
+of their original. Whole processes, one at a time, in turn; seconds are those of a clock, and those
+of the processor, which other work on the machine changes less. MLflow's page is the answer of
+`mlflow server` to the questions that it asks: the newest 100 runs, and the best 100.
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from math import nan
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 from machine import ROOT
+from mlflow import MlflowClient
 from rich.table import Table
 from scaling import write_few_images
 from sqlalchemy import create_engine, inspect, text
@@ -76,7 +82,7 @@ def fill(uri: str, runs: int, history: bool) -> None:
             f"SELECT {new_id}, run_uuid, n FROM c "
             f"JOIN ({originals}) AS o ON o.k = c.n % {MADE}"
         )
-        changed = {"run_uuid": "new", "start_time": "start_time + n"}
+        changed = {"run_uuid": "new", "start_time": "start_time + n", "end_time": "end_time + n"}
         for name in ("runs", *(PER_RUN if history else PER_RUN[:-1])):
             if name == "tags":  # a run's key is its own: no copy is a result of the plan
                 changed["value"] = (
@@ -105,11 +111,12 @@ def size(uri: str) -> int:
 
 def measure(
     words: Sequence[str], project: Path, codes: Sequence[int], uri: str
-) -> tuple[float, float]:
-    """Seconds and peak memory in MB of a command; the largest of its processes counts."""
+) -> tuple[float, float, float]:
+    """Seconds, of them on a processor, and peak memory in MB of a command's largest process."""
     code = (
         "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode; "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr); "
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
+        "print(used.ru_utime + used.ru_stime, used.ru_maxrss, file=sys.stderr); "
         "sys.exit(code)"
     )
     started = time.perf_counter()
@@ -121,7 +128,36 @@ def measure(
     seconds = time.perf_counter() - started
     if answer.returncode not in codes:
         raise SystemExit(f"{words} ended with {answer.returncode}: {answer.stdout}{answer.stderr}")
-    return seconds, int(answer.stderr.splitlines()[-1]) / 1024
+    on_processor, memory = map(float, answer.stderr.splitlines()[-1].split())
+    return seconds, on_processor, memory / 1024
+
+
+PAGES = {"the newest 100": "attributes.start_time DESC", "the best 100": "metrics.`loss` ASC"}
+
+
+def measure_page(project: Path, uri: str, turns: int) -> dict[str, list[tuple[float, ...]]]:
+    """Seconds of `mlflow server` to answer for each of PAGES; the first time is left out."""
+    server = Server(project, free_port(), dict(ENVIRONMENT), store=uri)
+    server.start()
+    found: dict[str, list[tuple[float, ...]]] = {}
+    try:
+        experiment = MlflowClient(server.uri).get_experiment_by_name("many")
+        assert experiment is not None
+        for name, order in PAGES.items():
+            question = {"experiment_ids": [experiment.experiment_id], "max_results": 100}
+            body = json.dumps(question | {"order_by": [order]}).encode()
+            seconds = []
+            for _ in range(turns + 1):
+                started = time.perf_counter()
+                address = f"{server.uri}/ajax-api/2.0/mlflow/runs/search"
+                asked = Request(address, body, {"Content-Type": "application/json"})  # noqa: S310
+                with urlopen(asked, timeout=600) as answer:  # noqa: S310
+                    assert len(json.load(answer)["runs"]) == 100
+                seconds.append(time.perf_counter() - started)
+            found[f"MLflow's page: {name}"] = [(each, nan, nan) for each in seconds[1:]]
+    finally:
+        server.kill()
+    return found
 
 
 def commands(sweep: Sequence[str], uri: str) -> dict[str, tuple[list[str], tuple[int, ...]]]:
@@ -177,6 +213,7 @@ def main(arguments: Sequence[str]) -> None:
             for _ in range(given.turns):
                 for name, (words, codes) in commands(sweep, uri).items():
                     found[name].append(measure(words, project, codes, uri))
+            found |= measure_page(project, inner, given.turns)
         finally:
             if server:
                 server.kill()
@@ -185,20 +222,20 @@ def main(arguments: Sequence[str]) -> None:
     _report(found, given)
 
 
-def _report(found: Mapping[str, Sequence[tuple[float, float]]], given: argparse.Namespace) -> None:
+def _report(found: Mapping[str, Sequence[tuple[float, ...]]], given: argparse.Namespace) -> None:
     kind = given.store
-    table = Table("command", "seconds", "MB")
+    table = Table("command", "seconds", "of them on a processor", "MB")
     rows = []
     for name, pairs in found.items():
-        seconds, memory = (Spread.of(values) for values in zip(*pairs, strict=True))
-        table.add_row(name, seconds.text(2), memory.text(0))
+        seconds, used, memory = (Spread.of(values) for values in zip(*pairs, strict=True))
+        table.add_row(name, seconds.text(2), used.text(2), memory.text(0))
         rows.append(
             {"store": kind, "runs": given.runs, "command": name, "turns": given.turns}
-            | {"seconds": seconds, "mb": memory}
+            | {"seconds": seconds, "on_processor": used, "mb": memory}
         )
     console().print(f"{given.runs:,} runs, {kind}", table)
     if given.out:
-        write_csv(given.out / f"large_store_{kind}.csv", rows)
+        write_csv(given.out / f"large_store_{kind}_{given.runs}.csv", rows)
 
 
 if __name__ == "__main__":

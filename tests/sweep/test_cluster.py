@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import Answer, Cluster, Process, edit, points_of
+from support import Answer, Cluster, Process, certificates, edit, points_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -68,6 +68,27 @@ def test_a_worker_that_would_compute_something_else_is_refused(
     assert "must have the source hash of this command, " in answer.stderr
     assert "; got " in answer.stderr
     assert not (tmp_path / "new.db").exists()
+
+
+def test_a_cluster_whose_connections_are_encrypted(
+    project: Path, environment: dict[str, str], train: Callable[..., Answer], tmp_path: Path
+) -> None:
+    keys = certificates(tmp_path)
+    encrypted = Cluster(project, environment | keys, protocol="tls")
+    encrypted.start_scheduler()
+    encrypted.start_worker()
+    words = ("-m", "notes", "seed=0,1", "sweep=dask", f"sweep.scheduler={encrypted.address}")
+    uri = f"tracking.uri=sqlite:///{tmp_path}/new.db"
+    try:
+        answer = train(*words, uri, **keys)
+        without_keys = train(*words, f"tracking.uri=sqlite:///{tmp_path}/other.db")
+    finally:
+        encrypted.kill()
+    assert (answer.returncode, answer.stderr) == (0, ""), answer
+    assert ": 2 done, 0 failed, 0 done before, 0 left, in " in answer.stdout
+    assert (without_keys.returncode, without_keys.stderr.count("\n")) == (2, 1), without_keys
+    assert "sweep.scheduler must be the address of a Dask scheduler" in without_keys.stderr
+    assert not (tmp_path / "other.db").exists()
 
 
 def test_a_scheduler_that_is_lost_ends_the_sweep_in_one_line(

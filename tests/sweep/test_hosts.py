@@ -32,9 +32,9 @@ class Host:
     def __init__(self, number: int) -> None:
         self.name = f"sgdprobe-{number}"
         ip("netns", "add", self.name)
-        link = f"sgdprobe{number}"
-        ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
-        ip("link", "set", link, "master", BRIDGE, "up")
+        self.link = f"sgdprobe{number}"  # this machine's end of its network cable
+        ip("link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        ip("link", "set", self.link, "master", BRIDGE, "up")
         ip("-n", self.name, "address", "add", f"10.213.57.{number}/24", "dev", "eth0")
         ip("-n", self.name, "link", "set", "eth0", "up")
 
@@ -109,6 +109,45 @@ def test_what_a_dead_host_leaves_is_made_by_the_other(
     killed = [run.data.tags["failure"] for run in found if run.info.status == "KILLED"]
     assert killed == ["its process, on node, gave no sign of life for 10 s"]
     assert time.monotonic() - began > 5, "it waited for the lease"
+
+
+@pytest.mark.parametrize("how", ["suspended", "cut off"])
+def test_a_host_that_comes_back_leaves_its_run_to_the_other(
+    how: str,
+    hosts: list[Host],
+    database: Postgres,
+    project: Path,
+    environment: dict[str, str],
+    runs: "Callable[[str], list[Run]]",
+) -> None:
+    """It is away for longer than its lease, in the middle of a run of many epochs."""
+    words = [*SWEEP[:2], "seed=0", "training.iterations=3000", "sweep.n_jobs=1"]
+    words += [f"tracking.uri={database.uri}", "tracking.lease=10"]
+    script = project / "src" / "train.py"
+    one = hosts[0].start(script, words, environment)
+    two = None
+    try:
+        wait_until(lambda: hosts_with_runs(database.uri) == 1, "a run of the first host", 60)
+        two = hosts[1].start(script, words, environment)
+        if how == "suspended":
+            os.killpg(one.pid, signal.SIGSTOP)
+        else:
+            ip("link", "set", hosts[0].link, "down")
+        wait_until(lambda: hosts_with_runs(database.uri) == 2, "the other's run", 60)
+        if how == "suspended":
+            os.killpg(one.pid, signal.SIGCONT)
+        else:
+            ip("link", "set", hosts[0].link, "up")
+        output, _ = two.communicate(timeout=120)
+        away, _ = one.communicate(timeout=120)
+    finally:
+        for process in filter(None, (one, two)):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    assert two.returncode == 0, output
+    first, second = runs(database.uri)
+    assert (first.info.status, second.info.status) == ("KILLED", "FINISHED"), away + output
 
 
 def hosts_with_runs(uri: str) -> int:

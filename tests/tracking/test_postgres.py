@@ -65,6 +65,7 @@ def test_a_server_and_a_database_that_restart_are_waited_for(
     process = start(
         *("-m", "notes", "seed=0,1", "training.iterations=300"),
         MLFLOW_TRACKING_URI=server.uri,
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES="6",  # two minutes: this machine may be busy
     )
 
     def begun() -> "list[Run]":

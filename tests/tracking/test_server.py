@@ -1,5 +1,6 @@
 """A store behind `mlflow server`: all commands work there, and survive its death."""
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,6 +94,30 @@ def test_a_sweep_records_every_epoch_there_and_is_not_made_twice(
     assert all(
         {"loss", "train_accuracy", "test_accuracy"} <= set(run.data.metrics) for run in found
     )
+
+
+def test_a_password_opens_a_server_and_is_never_recorded(
+    server: Server, train: Callable[..., Answer]
+) -> None:
+    """In MLflow's own variables, which reach joblib's workers, too."""
+    who = {"MLFLOW_TRACKING_USERNAME": "ann", "MLFLOW_TRACKING_PASSWORD": "open-sesame"}
+    words = ("-m", "notes", "seed=8,9", "sweep.n_jobs=2", "tracking.experiment=closed")
+    with LossyProxy(server, password=":".join(who.values())) as proxy:
+        refused = train(*words, MLFLOW_TRACKING_URI=proxy.uri)
+        assert proxy.refused > 0
+        proxy.refused = 0
+        answer = train(*words, MLFLOW_TRACKING_URI=proxy.uri, **who)
+        assert proxy.refused == 0
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused
+    assert "401" in refused.stderr
+    assert ": 2 done, 0 failed, 0 done before, 0 left, in " in answer.stdout, answer
+    secrets = [b"open-sesame", b64encode(b"ann:open-sesame")]
+    printed = (refused.stdout + refused.stderr + answer.stdout + answer.stderr).encode()
+    kept = {"the output": printed} | {
+        str(file): file.read_bytes() for file in server.folder.rglob("*") if file.is_file()
+    }
+    assert len(kept) > 10, "artifacts were recorded"
+    assert [name for name, content in kept.items() if any(s in content for s in secrets)] == []
 
 
 def test_a_server_that_loses_its_answers_holds_each_run_once(

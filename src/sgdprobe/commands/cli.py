@@ -66,6 +66,8 @@ def _run(load: Callable[[], Main], words: Sequence[str]) -> int:
             return 0
         ignore_foreign_warnings()
         give_a_home()
+        # Pictures are files, and the backend that the user's environment names may not exist here.
+        os.environ["MPLBACKEND"] = "agg"
         main = load()
         with unwinding_signals():
             return main(words) or 0

@@ -14,6 +14,9 @@ def updates_per_epoch(n: int, batch_size: int) -> int:
     """Updates until n examples have been drawn, rounded up: the last batch may be short.
 
     Raises ValueError unless both are 1 or more.
+
+    >>> updates_per_epoch(60_000, 128)
+    469
     """
     if min(n, batch_size) < 1:
         raise ValueError(f"n and batch_size must be 1 or more; got {n} and {batch_size}")

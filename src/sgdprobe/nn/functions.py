@@ -48,7 +48,11 @@ LOG_EPSILON = 1e-7
 
 
 def sigmoid(a: Array, out: Array | None = None) -> Array:
-    """1 / (1 + exp(-a)), 0 … 1; exactly 0 where exp overflows, below a = -88 in float32."""
+    """1 / (1 + exp(-a)), 0 … 1; exactly 0 where exp overflows, below a = -88 in float32.
+
+    >>> sigmoid(np.array([0.0, np.log(3.0)]))
+    array([0.5 , 0.75])
+    """
     with np.errstate(over="ignore"):  # 1 / (1 + inf) is 0, as it should be
         return _logistic(a, out)
 
@@ -68,7 +72,11 @@ def sigmoid_derivative(h: Array, out: Array) -> Array:
 
 
 def relu(a: Array, out: Array | None = None) -> Array:
-    """max(a, 0)."""
+    """max(a, 0).
+
+    >>> relu(np.array([-2.0, 3.0]))
+    array([0., 3.])
+    """
     return np.maximum(a, 0.0, out=out)
 
 
@@ -157,6 +165,14 @@ def softmax(a: Array, over: str = "sample", out: Array | None = None) -> Array:
 
     a : (n, c) or (c,) float. over : a name in SOFTMAX_AXIS. out : as a, which it may be. Returns y,
     shaped as a. Raises ValueError for other arrays and names.
+
+    >>> a = np.log(np.array([[1.0, 3.0], [4.0, 4.0]]))
+    >>> softmax(a).round(4)  # each row sums to 1
+    array([[0.25, 0.75],
+           [0.5 , 0.5 ]])
+    >>> softmax(a, over="batch").round(4)  # the notes' program: all of them sum to 1
+    array([[0.0833, 0.25  ],
+           [0.3333, 0.3333]])
     """
     out = np.empty_like(a) if out is None else out
     if a.ndim not in (1, 2) or a.dtype.kind != "f" or out.shape != a.shape:
@@ -187,6 +203,10 @@ def cross_entropy_error(y: Array, t: Array | Labels) -> float:
     be y : (c,) with t : () or (c,). Raises ValueError for other shapes, types and labels.
     (The notes give two functions this name, and the second hides the first: for one sample with a
     one-hot t it takes the 0s and 1s for labels.)
+
+    >>> y = np.array([[0.25, 0.75], [0.5, 0.5]])
+    >>> round(cross_entropy_error(y, np.array([1, 0])), 4)  # (ln 4/3 + ln 2) / 2
+    0.4904
     """
     y, t = _as_batch(y, t)
     if t.ndim == y.ndim:
@@ -199,6 +219,9 @@ def mean_squared_error(y: Array, t: Array | Labels) -> float:
 
     Shapes and errors as in `cross_entropy_error`. (The notes' version has no mean over the
     samples, so that a batch of 100 trains with 100 times the learning rate.)
+
+    >>> mean_squared_error(np.array([[0.25, 0.75], [0.5, 0.5]]), np.array([1, 0]))
+    0.15625
     """
     y, t = _as_batch(y, t)
     one_hot = np.eye(y.shape[-1], dtype=y.dtype)[t] if t.ndim < y.ndim else t

@@ -22,7 +22,11 @@ def xavier(fan_in: int, fan_out: int) -> float:
 
 
 def he(fan_in: int, fan_out: int) -> float:
-    """sqrt(2 / fan_in), for ReLU; He et al. 2015."""
+    """sqrt(2 / fan_in), for ReLU; He et al. 2015.
+
+    >>> he(50, 10)
+    0.2
+    """
     return math.sqrt(2.0 / fan_in)
 
 
@@ -60,6 +64,11 @@ def draw_params(
     are from N(0, bias_scale²), drawn after all W, so that these do not depend on bias_scale.
     scheme : a name in INITIALIZERS, or FILE.py:NAME. scale, bias_scale : 0 or more.
     dtype : "float32" or "float64". Raises ValueError for others.
+
+    >>> rng = np.random.default_rng(0)
+    >>> params = draw_params(rng, (784, 50, 10), scheme="he", scale=1.0, dtype="float32")
+    >>> {name: values.shape for name, values in params.items()}
+    {'W1': (784, 50), 'b1': (50,), 'W2': (50, 10), 'b2': (10,)}
     """
     std_of = initializer(scheme)
     if len(sizes) < 2 or min(sizes) < 1:

@@ -90,6 +90,17 @@ class Network:
     factor, offset : they let x stay pixels, 0 … 255; see `PixelAffine`.
 
     x : (n, pixels) in the methods may lack first columns that are 0 for all n.
+
+    >>> params = {"W1": np.array([[1.0, -1.0]]), "b1": np.zeros(2)}
+    >>> network = Network(params)  # one pixel, two classes
+    >>> x, t = np.array([[0.0], [1.0]]), np.array([0, 0])
+    >>> network.forward(x).round(4)  # 1 / (1 + exp(-2)) is 0.8808
+    array([[0.5   , 0.5   ],
+           [0.8808, 0.1192]])
+    >>> round(network.gradient(x, t), 4)  # (ln 2 + ln 1 / 0.8808) / 2
+    0.41
+    >>> network.grads["b1"].round(4)  # the mean of y - t over the batch
+    array([-0.3096,  0.3096])
     """
 
     def __init__(

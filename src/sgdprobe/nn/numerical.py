@@ -12,7 +12,11 @@ STEP = 1e-4  # the notes' h
 
 
 def numerical_diff(f: Callable[[Any], Any], x: Any, h: float = STEP) -> Any:
-    """Return the derivative of f at x; element by element where x is an array."""
+    """Return the derivative of f at x; element by element where x is an array.
+
+    >>> round(numerical_diff(lambda x: x**2, 3.0), 6)
+    6.0
+    """
     return (f(x + h) - f(x - h)) / (2 * h)
 
 
@@ -22,6 +26,9 @@ def numerical_gradient(f: Callable[[Array], Any], x: Array, h: float = STEP) -> 
     x must be of a float type, or TypeError is raised: it is changed one element at a time, and
     restored, also when f raises. (In an integer array such as `np.array([3, 4])`, adding h would
     change nothing.) Raises ValueError if f returns an array.
+
+    >>> numerical_gradient(lambda x: np.sum(x**2), np.array([3.0, 4.0])).round(6)
+    array([6., 8.])
     """
     if not np.issubdtype(x.dtype, np.floating):
         raise TypeError(f"x must be an array of floats; got {x.dtype}")
@@ -48,6 +55,10 @@ def gradient_descent(
 
     The path is (step_num + 1, *x.shape). init_x is not changed. (In the notes it is, and so it
     ends where x ends.)
+
+    >>> end, path = gradient_descent(lambda x: x[0] ** 2, np.array([1.0]), lr=0.25, step_num=2)
+    >>> path.round(6).tolist()  # each step halves x
+    [[1.0], [0.5], [0.25]]
     """
     x = init_x.copy()
     path = [x.copy()]

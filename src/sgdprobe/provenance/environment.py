@@ -36,9 +36,14 @@ def pin_cpu_kernels(level: str) -> None:
     if any(os.environ.get(name) != value for name, value in variables.items()):
         os.environ.update(variables)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+    check_cpu_kernels(level)
+
+
+def check_cpu_kernels(level: str) -> None:
+    """Raise UserError if this process does not compute with the kernels of this level."""
     described = Environment().describe()
     found = described["blas"]["kernel"], described["simd"]
-    if found != EXPECTED_KERNELS[level]:
+    if found != EXPECTED_KERNELS.get(level, found):
         raise UserError(
             f"bits must be native on this machine; got {level}, which needs the kernels of "
             f"OpenBLAS and NumPy {_format(EXPECTED_KERNELS[level])}; in use are {_format(found)}"

@@ -1,11 +1,12 @@
 """Reports of studies, sweeps and runs. Matplotlib is imported when the first figure is drawn."""
 
 import logging
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Figure
+
     from sgdprobe.reports.answer import study_as_json as study_as_json
     from sgdprobe.reports.answer import sweep_answer as sweep_answer
     from sgdprobe.reports.answer import verdict as verdict
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from sgdprobe.reports.diagnosis import write_diagnosis as write_diagnosis
     from sgdprobe.reports.diagnosis import yaml_lines as yaml_lines
     from sgdprobe.reports.explanation import StudySummary as StudySummary
+    from sgdprobe.reports.figures.inline import inline_run_figures as inline_run_figures
+    from sgdprobe.reports.figures.inline import inline_sweep_figures as inline_sweep_figures
     from sgdprobe.reports.figures.run import run_figures as run_figures
     from sgdprobe.reports.plotting import png as png
     from sgdprobe.reports.render import write_files as write_files
@@ -29,9 +32,7 @@ if TYPE_CHECKING:
     from sgdprobe.reports.writers import write_study_report as write_study_report
     from sgdprobe.reports.writers import write_sweep_report as write_sweep_report
 
-# Pictures are files and the same for everybody: a backend that the user's environment names may
-# not exist here, and their matplotlibrc (see plotting.py) may need what is not installed.
-os.environ["MPLBACKEND"] = "agg"
+# Their matplotlibrc (see plotting.py) may need what is not installed.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 _MODULES = {
@@ -49,6 +50,8 @@ _MODULES = {
     "SweepTable": "sweep",
     "check_study_folder": "writers",
     "check_sweep_folder": "writers",
+    "inline_run_figures": "figures.inline",
+    "inline_sweep_figures": "figures.inline",
     "png": "plotting",
     "run_figures": "figures.run",
     "study_as_json": "answer",

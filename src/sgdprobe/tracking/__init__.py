@@ -9,6 +9,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sgdprobe.tracking.timeouts import RETRIES, RETRIES_AT_FIRST
+
 if TYPE_CHECKING:
     from sgdprobe.tracking.address import *
     from sgdprobe.tracking.artifacts import *
@@ -33,8 +35,8 @@ MODULES = (
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # It would print two lines for each run that a server holds, in between ours.
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-# It would ask a server that is down for four minutes, and one that hangs for a quarter of an hour.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+os.environ.setdefault(RETRIES, RETRIES_AT_FIRST)
+# It would wait for a server that hangs for a quarter of an hour.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 # A write that has returned is recorded: a store that breaks is noticed.
 os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"

@@ -38,6 +38,7 @@ from sgdprobe.tracking.store import (
     store_errors,
     waiting_for_store,
 )
+from sgdprobe.tracking.timeouts import wait_longer_for_servers
 
 __all__ = ["open_experiment"]
 
@@ -63,6 +64,7 @@ def open_experiment(uri: str | None, experiment: str) -> Store:
                 create_indexes(uri)
     store = Store(uri, experiment, found.experiment_id)
     mark_dead_runs_killed(store)
+    wait_longer_for_servers()
     return store
 
 

@@ -298,11 +298,11 @@ def _sql_condition(condition: Condition) -> ColumnElement[bool]:
 
 
 def _is_among(field: str, values: Collection[str]) -> ColumnElement[bool]:
-    kind, _, name = field.partition(".")
-    if kind == "attributes":
-        return COLUMNS[name].in_(values)
+    name = field.removeprefix("tags.")
+    if name not in INDEXED_TAGS:  # the newest runs are then looked at one by one
+        return _sql_field(field).in_(values)
     # Databases use an index only where its condition stands in the question word for word.
-    has_key = literal_column(f"tags.key = '{name}'") if name in INDEXED_TAGS else TAGS.c.key == name
+    has_key: ColumnElement[bool] = literal_column(f"tags.key = '{name}'")
     return RUNS.c.run_uuid.in_(select(TAGS.c.run_uuid).where(has_key, TAGS.c.value.in_(values)))
 
 

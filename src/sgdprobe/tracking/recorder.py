@@ -54,7 +54,7 @@ from sgdprobe.tracking.store import (
     store_errors,
     temporary_folder,
 )
-from sgdprobe.tracking.timeouts import GIVE_UP_AFTER_S, HEARTBEAT_S
+from sgdprobe.tracking.timeouts import GIVE_UP_AFTER_S, HEARTBEAT_S, wait_longer_for_servers
 
 __all__ = ["RunRecorder"]
 
@@ -150,6 +150,7 @@ class RunRecorder:
             if self._exclusive:
                 check_unclaimed(self.store, self._tags["key"])
             self._create()
+            wait_longer_for_servers()
             if self._exclusive:
                 self._win_claim()
             self._describe()
