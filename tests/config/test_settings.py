@@ -30,10 +30,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         ({"seed": True}, "seed must be an integer of at least 0; got true"),
         ({"seed": None}, "seed must be an integer of at least 0; got null"),
         ({"dtype": "float16"}, "dtype must be one of float32, float64; got float16"),
-        (
-            {"training": {"optimizer": "rmsprop"}},
-            "sgd, momentum, adagrad, adam, or FILE.py:NAME; got r",
-        ),
+        ({"training": {"optimizer": "rmsprop"}}, "adagrad, adam, or FILE.py:NAME; got rmsprop"),
         ({"training": {"momentum": 1}}, "momentum must be a finite number of at least 0 and below"),
         ({"training": {"beta1": -0.1}}, "beta1 must be a finite number of at least 0 and below 1"),
         (

@@ -172,6 +172,8 @@ def report_run(word: str, uri: str | None) -> tuple[list[Path], dict[str, Any]]:
 
 def _checked(uri: str, run: "tracking.RecordedRun") -> "tracking.RecordedRun":
     """Return the run with all that its record says in two ways, or that it cannot be read."""
+    if run.own_loop:
+        return run
     try:
         return tracking.read_files(uri, run).run
     except OwnFileError:  # a file of the user's is elsewhere, which says nothing of the record

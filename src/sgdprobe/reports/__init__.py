@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from sgdprobe.reports.answer import study_as_json as study_as_json
     from sgdprobe.reports.answer import sweep_answer as sweep_answer
     from sgdprobe.reports.answer import verdict as verdict
+    from sgdprobe.reports.comparison import RunPair as RunPair
+    from sgdprobe.reports.comparison import comparison_lines as comparison_lines
+    from sgdprobe.reports.comparison import write_comparison as write_comparison
     from sgdprobe.reports.diagnosis import DiagnosisPage as DiagnosisPage
     from sgdprobe.reports.diagnosis import answer_lines as answer_lines
     from sgdprobe.reports.diagnosis import as_json as as_json
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 _MODULES = {
+    "RunPair": "comparison",
+    "comparison_lines": "comparison",
+    "write_comparison": "comparison",
     "DiagnosisPage": "diagnosis",
     "Learned": "run",
     "learned_cells": "run",

@@ -75,10 +75,14 @@ class SweepTable:
     def axes(self) -> tuple[str, ...]:
         """The settings that differ between runs, in the settings' order, without the seed.
 
-        And the versions of source and data, if there are several.
+        And the versions of source and data, if there are several. A loop of the user's records
+        other settings than sgdprobe has, and not all of sgdprobe's: what it lacks is no difference.
         """
-        settings = [key for key in Settings().flat() if key != "seed" and key not in OPERATIONAL]
-        return tuple(key for key in (*settings, *VERSIONS) if len(self.values(key)) > 1)
+        flat = Settings().flat()
+        settings = [key for key in flat if key != "seed" and key not in OPERATIONAL]
+        others = sorted({key for run in self.runs if run.own_loop for key in run.params} - {*flat})
+        keys = (*settings, *others, *VERSIONS)
+        return tuple(key for key in keys if len({*self.values(key)} - {""}) > 1)
 
     def values(self, axis: str) -> list[str]:
         """The values of an axis among the runs."""
@@ -185,7 +189,7 @@ class SweepTable:
         same = [
             name
             for name, recipe in self.known.items()
-            if all(recipe[axis] == v for axis, v in zip(self.axes, cell, strict=True))
+            if all(recipe.get(axis) == v for axis, v in zip(self.axes, cell, strict=True))
         ]
         return [name for name in same if name not in self.recipes(cell)]
 

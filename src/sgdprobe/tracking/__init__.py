@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sgdprobe.tracking.find import *
     from sgdprobe.tracking.liveness import *
     from sgdprobe.tracking.model import *
+    from sgdprobe.tracking.own_runs import *
     from sgdprobe.tracking.queries import *
     from sgdprobe.tracking.recorder import *
     from sgdprobe.tracking.runs import *
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 # Searched in this order; the first two do without MLflow.
 MODULES = (
     *("runs", "address", "store", "queries", "liveness", "creation", "recorder", "find"),
-    *("artifacts", "consistency", "model"),
+    *("artifacts", "consistency", "model", "own_runs"),
 )
 
 # MLflow reads these when it is imported, which the modules do.

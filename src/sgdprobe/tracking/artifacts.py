@@ -83,6 +83,9 @@ def read_files(uri: str, run: RecordedRun) -> RunFiles:
     if run.status == "RUNNING" and is_dead(uri, run.tags) is not True:
         raise UserError(f"{run.run_id} is still running")
     name = f"{run.run_id} ({run.name})"
+    if run.own_loop:
+        program = run.tags["own_loop"]
+        raise UserError(f"{name} was trained by a loop of your own ({program}): it can't be rerun")
     if "source_hash" not in run.tags:
         tool = run.tags.get("mlflow.source.name", "another tool")
         raise UserError(f"{name} was not recorded by sgdprobe but by {tool}")

@@ -131,7 +131,7 @@ class RunRecorder:
         store: Store,
         name: str,
         settings: Settings,
-        data: Dataset,
+        data: Dataset | None,
         tags: Mapping[str, str],
         *,
         exclusive: bool = False,
@@ -242,10 +242,8 @@ class RunRecorder:
     @_store_write
     def _describe(self) -> None:
         settings, data = self._settings, self._data
-        texts = {key: format_value(value) for key, value in settings.flat().items()}
-        params = [Param(key, redact(text)) for key, text in texts.items()]
-        held = [RunTag(CLAIM, HELD)] if self._exclusive else []
-        self._client.log_batch(self.run_id, params=params, tags=held)
+        assert data is not None
+        self._log_params({key: format_value(value) for key, value in settings.flat().items()})
         record = DatasetRecord(
             name=data.name,
             digest=data.digest[:36],
@@ -260,6 +258,12 @@ class RunRecorder:
         except MlflowException:  # another of the experiment's first runs has just added the dataset
             self._client.log_inputs(self.run_id, datasets=inputs)
         self.text("settings.yaml", settings_yaml(settings))
+
+    @_store_write
+    def _log_params(self, texts: Mapping[str, str]) -> None:
+        params = [Param(key, redact(text)) for key, text in texts.items()]
+        held = [RunTag(CLAIM, HELD)] if self._exclusive else []
+        self._client.log_batch(self.run_id, params=params, tags=held)
 
     def _end(self, error: BaseException | None) -> None:
         """End the run, and set its status even if the reason can't be recorded."""

@@ -94,6 +94,11 @@ class RecordedRun:
         return self.failure is not None and self.failure.reason == "diverged"
 
     @property
+    def own_loop(self) -> bool:
+        """True if a program of the user's trained and recorded it: sgdprobe cannot rerun it."""
+        return "own_loop" in self.tags
+
+    @property
     def has_result(self) -> bool:
         """True if the run finished or diverged: both are results."""
         return self.status == "FINISHED" or self.diverged
