@@ -25,7 +25,7 @@ stress: $(VENV)/ready-to-test  ## kill a sweep 100 times, and a cluster 30 times
 	$(PY) tests/stress.py --kills 100 --first-starts 20 --claims 10 --lost-answers 8 --cluster-faults 30
 
 ui: $(VENV)/ready  ## compare runs in a browser, at http://127.0.0.1:5000
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(PY) -m mlflow ui --workers 1
+	@$(PY) src/ui.py
 
 lint: $(VENV)/ready-to-test  ## check style and types
 	$(PY) -m ruff check

@@ -306,11 +306,11 @@ def load_model(uri: str) -> Any:
     return load(uri)
 
 
-def runs_in(uri: str) -> "list[Run]":
-    """All runs in a store, oldest first."""
+def runs_in(uri: str, search: str = "tags.kind IS NULL") -> "list[Run]":
+    """All runs in a store, oldest first; bands over the seeds are none."""
     client = client_of(uri)
     experiments = [found.experiment_id for found in client.search_experiments()]
-    return list(client.search_runs(experiments, order_by=["attributes.start_time ASC"]))
+    return list(client.search_runs(experiments, search, order_by=["attributes.start_time ASC"]))
 
 
 def points_of(uri: str, run: "Run") -> Points:

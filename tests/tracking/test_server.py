@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import Answer, LossyProxy, Process, Server, free_port, points_of
+from support import Answer, LossyProxy, Process, Server, free_port, points_of, runs_in
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -26,12 +26,12 @@ EXPLAIN = ("notes", "book", "--fix=dtype=float32", "--factors=init.scale", "--se
         (
             "sqlite:////my runs/x.db",
             "http://127.0.0.1:5000",
-            "cd '/my runs' && mlflow ui --backend-store-uri 'sqlite:////my runs/x.db'",
+            "python src/ui.py --uri 'sqlite:////my runs/x.db'",
         ),
         (
             "postgresql://ann:pw@host/runs",
             "http://127.0.0.1:5000",
-            "mlflow ui --backend-store-uri 'postgresql://***@host/runs'",
+            "python src/ui.py --uri 'postgresql://***@host/runs'",
         ),
     ],
 )
@@ -47,15 +47,12 @@ def test_where_a_browser_finds_a_store(uri: str, host: str, command: str | None)
     assert "pw" not in str(error.value)
 
 
-def test_a_store_in_mlflows_own_layout_needs_only_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from sgdprobe.tracking import Store
+def test_the_store_that_commands_use_needs_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sgdprobe.tracking import Store, default_uri
 
-    store = Store(f"sqlite:///{tmp_path}/mlflow.db", "any", "7")  # such as another checkout's
-    assert store.ui_command() == f"cd {tmp_path} && mlflow ui"
-    monkeypatch.chdir(tmp_path)
-    assert store.ui_command() == "mlflow ui"
+    assert Store(default_uri(), "any", "7").ui_command() == "python src/ui.py"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////my.db")
+    assert Store("sqlite:////my.db", "any", "7").ui_command() == "python src/ui.py"
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +74,22 @@ def answers(server: Server, train: Callable[..., Answer]) -> list[str]:
         assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
         printed.append(answer.stdout)
     return printed
+
+
+def test_of_a_server_the_page_is_only_printed(
+    answers: list[str], server: Server, run_commands: RunCommands
+) -> None:
+    (answer,) = run_commands([["--uri", server.uri]], script="src/ui.py")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    (link,) = answer.stdout.splitlines()
+    assert link.startswith(f"{server.uri}/#/experiments/")
+    assert link in answers[0]
+
+
+def test_behind_a_server_each_cell_has_one_band(answers: list[str], server: Server) -> None:
+    assert "not in MLflow" not in "".join(answers)
+    (band,) = runs_in(server.uri, "tags.kind = 'cell'")
+    assert band.data.tags["seeds"] == "3"
 
 
 def test_a_sweep_records_every_epoch_there_and_is_not_made_twice(

@@ -32,6 +32,7 @@ def answer(facts: Mapping[str, Any]) -> None:
     """Print the answer if it is to be JSON."""
     if _out is not None:
         _out.write(json.dumps(_finite(facts), indent=2, default=str) + "\n")
+        _out.flush()  # also of a command that goes on
 
 
 def _finite(value: Any) -> Any:

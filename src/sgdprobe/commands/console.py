@@ -1,11 +1,9 @@
 """Lines, progress bars and tables that a person sees of one run and of a sweep."""
 
-import shutil
 import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import IO, Self
 
@@ -100,12 +98,8 @@ def print_contradictions(runs: "Sequence[tracking.RecordedRun]") -> None:
 
 
 def where_to_look(url: str, command: str | None) -> str:
-    """Return the address to open next, and the command to type first."""
-    if command is None:
-        return f"to compare: open\n  {url}"
-    if not shutil.which("mlflow"):  # the environment is not activated
-        command = command.replace("mlflow ui", str(Path(sys.executable).with_name("mlflow ui")))
-    return f"to compare: {command}\n  then open {url}"
+    """Return the address to open next, and the command that serves and opens it."""
+    return f"to compare: {f'{command}, which opens' if command else 'open'}\n  {url}"
 
 
 # A first update that takes longer, such as a numerical one, says how long the others take.

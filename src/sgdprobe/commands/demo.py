@@ -10,8 +10,9 @@ from zipfile import ZipFile
 from sgdprobe import tracking
 from sgdprobe.commands import known_commands
 from sgdprobe.commands.answers import JSON_HELP, answer, answering
+from sgdprobe.commands.browser import open_in_browser
 from sgdprobe.commands.cli import Parser
-from sgdprobe.commands.report import show, sweep_table, write_page
+from sgdprobe.commands.report import sweep_table, write_page
 from sgdprobe.config.compose import known_recipes
 from sgdprobe.config.formatting import counted, percent
 from sgdprobe.errors import UserError, one_line
@@ -85,8 +86,8 @@ def _look(folder: Path) -> None:
     for word, cell in table.extremes:
         print(f"  {word:5}  test {percent(table.mean(cell) or 0.0)}  {table.settings(cell)}")
     print(f"page: {page}")
-    show(page)
-    print(f"in MLflow: {store.ui_command()}\n  then open {store.experiment_url()}")
+    open_in_browser(page.as_uri())
+    print(f"in MLflow: {store.ui_command()}, which opens\n  {store.experiment_url()}")
     print(f"your own: {command_line('train', 'notes')}, {command_line('sweep')}")
     answer(
         {"folder": folder, "store": uri, "page": page, "url": store.experiment_url()}

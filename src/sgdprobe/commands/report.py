@@ -1,22 +1,19 @@
 """Write the report of a sweep, or draw the figures of a run, from their records."""
 
 import argparse
-import os
 import sys
-import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as replaced
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from sgdprobe import reports, tracking
 from sgdprobe.commands.answers import JSON_HELP, answer, answering
+from sgdprobe.commands.browser import open_in_browser
 from sgdprobe.commands.cli import STORE_HELP, Parser
 from sgdprobe.commands.console import epoch_table, print_contradictions, reading_store
-from sgdprobe.config.arguments import recipe_file
-from sgdprobe.config.arguments import recipes as known_names
 from sgdprobe.config.compose import known_recipes
+from sgdprobe.config.questions import question_of
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import EXIT_FAILED, OwnFileError, SettingsError, UserError, one_line
 from sgdprobe.paths import report_folder, study_folder
@@ -81,15 +78,9 @@ def _report(given: argparse.Namespace) -> int:
         return EXIT_FAILED
     for file in files:
         print(file)
-        show(file)
+        open_in_browser(file.as_uri())
     answer(facts)
     return 0
-
-
-def report_sweep(word: str, uri: str | None, recipes: LoadRecipes) -> Path | None:
-    """Write the report of a sweep or an experiment and return its page; None if there is none."""
-    table = sweep_table(word, uri, recipes)
-    return None if table is None else write_page(table, uri)
 
 
 def sweep_table(word: str, uri: str | None, recipes: LoadRecipes) -> "reports.SweepTable | None":
@@ -115,10 +106,9 @@ def write_page(
     """
     if folder is not None and not replace:
         reports.check_sweep_folder(folder, table)
-    question = " ".join(filter(None, map(question_of, table.tags("recipe"))))
     learned = reports.learned_cells(table, lambda run: _learned(uri, run))
     folder = folder or report_folder(table.name)
-    return reports.write_sweep_report(table, folder, question, learned)[0]
+    return reports.write_sweep_report(table, folder, question(table), learned)[0]
 
 
 def _learned(uri: str | None, run: "tracking.RecordedRun") -> "reports.Learned":
@@ -129,16 +119,9 @@ def _learned(uri: str | None, run: "tracking.RecordedRun") -> "reports.Learned":
         return reports.Learned()
 
 
-def question_of(recipe: str) -> str:
-    """Return the question at the top of a recipe's file, up to its last "?"; or ""."""
-    if recipe not in known_names():
-        return ""
-    comments = takewhile(
-        lambda line: line[:1] == "#",
-        recipe_file(recipe).read_text().splitlines(),
-    )
-    words = " ".join(line[2:] for line in comments if line[2:3] not in ("@", " "))
-    return words[: words.rfind("?") + 1]
+def question(table: "reports.SweepTable") -> str:
+    """Return the questions of a sweep's recipes."""
+    return " ".join(filter(None, map(question_of, table.tags("recipe"))))
 
 
 def report_run(word: str, uri: str | None) -> tuple[list[Path], dict[str, Any]]:
@@ -180,10 +163,3 @@ def _checked(uri: str, run: "tracking.RecordedRun") -> "tracking.RecordedRun":
         return run
     except UserError as error:
         return replaced(run, contradictions=(str(error),))
-
-
-def show(file: Path) -> None:
-    """Open a file in the browser if somebody sits in front of a screen."""
-    screen = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY")
-    if screen and sys.stdout.isatty():
-        webbrowser.open(file.as_uri())

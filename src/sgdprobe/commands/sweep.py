@@ -23,7 +23,8 @@ from sgdprobe.commands.console import (
     seed_line,
     where_to_look,
 )
-from sgdprobe.commands.report import report_sweep
+from sgdprobe.commands.report import question, sweep_table, write_page
+from sgdprobe.commands.showing import show_sweep
 from sgdprobe.config.formatting import counted, duration
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import UserError, one_line
@@ -73,6 +74,8 @@ def run_sweep(plan: Plan, load_recipes: Callable[[], Recipes] | None) -> int:
             name: tracking.open_experiment(settings.tracking.uri, name)
             for name in _experiments(plan)
         }
+        for store in stores.values():
+            tracking.show(store, plan.varied)
         tasks = _tasks(plan, stores)
         done, stale = finished_outcomes(tasks if settings.sweep.resume else [])
         pending = [task for task in tasks if task[0].name not in done]
@@ -159,16 +162,23 @@ def print_report(
     recipes: Recipes,
     console: Console,
 ) -> Path | None:
-    """Write the sweep's page, reused runs included; print and return where it is."""
+    """Write the sweep's page, reused runs included, and show it in MLflow; return it."""
     reused = [outcome.run_id for outcome in outcomes if outcome.reused and outcome.run_id]
     uri = next(iter(stores)).uri
     try:
         tracking.add_to_sweep(uri, plan.sweep, reused)
-        page = report_sweep(plan.sweep, uri, lambda: recipes)
+        table = sweep_table(plan.sweep, uri, lambda: recipes)
+        if table is None:
+            return None
+        page = write_page(table, uri)
     except Exception as error:  # such as a full disk; the runs are recorded
         console.print(f"no report: {one_line(error)}")
         return None
     console.print(f"report: {page}")
+    try:
+        show_sweep(table, page, question(table), stores)
+    except Exception as error:  # the page is written; only MLflow lacks it
+        console.print(f"the report is not in MLflow: {one_line(error)}")
     return page
 
 

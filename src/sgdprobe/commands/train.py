@@ -60,6 +60,7 @@ def train_command(
     experiment = settings.tracking.experiment or name
     with console.status("opening the store"):  # a second or two, mostly of importing MLflow
         store = tracking.open_experiment(settings.tracking.uri, experiment)
+        tracking.show(store, overridden)
     tags = provenance_tags() | {"recipe": name, "seed": str(settings.seed)}
     job = Job(settings, name, run_name(settings, overridden), tags, command_provenance())
 

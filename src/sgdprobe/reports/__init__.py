@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sgdprobe.reports.writers import check_folder as check_folder
     from sgdprobe.reports.writers import check_study_folder as check_study_folder
     from sgdprobe.reports.writers import check_sweep_folder as check_sweep_folder
+    from sgdprobe.reports.writers import experiment_note as experiment_note
     from sgdprobe.reports.writers import write_study_report as write_study_report
     from sgdprobe.reports.writers import write_sweep_report as write_sweep_report
 
@@ -56,6 +57,7 @@ _MODULES = {
     "SweepTable": "sweep",
     "check_study_folder": "writers",
     "check_sweep_folder": "writers",
+    "experiment_note": "writers",
     "inline_run_figures": "figures.inline",
     "inline_sweep_figures": "figures.inline",
     "png": "plotting",

@@ -16,7 +16,7 @@ from sgdprobe.reports.figures.sweep import sweep_figures
 from sgdprobe.reports.format import RUNS_FILE, TUNED_FILE, code
 from sgdprobe.reports.inline import pictures
 from sgdprobe.reports.plotting import svg
-from sgdprobe.reports.render import README, Image, write_report
+from sgdprobe.reports.render import README, Image, to_markdown, write_report
 from sgdprobe.reports.run import LearnedCell
 from sgdprobe.reports.sweep import SweepTable
 from sgdprobe.reports.tables import (
@@ -91,6 +91,16 @@ def write_sweep_report(
     }
     tables = {RUNS_FILE: to_csv(columns, sweep_rows(table))}
     return write_report(folder, "sweep.md.j2", facts, tables, images)
+
+
+def experiment_note(table: SweepTable, question: str, page_address: str, bands_page: str) -> str:
+    """Return the description of an experiment after a sweep, in Markdown.
+
+    page_address : of the sweep's page, within MLflow. bands_page : the same of its bands, or "".
+    """
+    facts = {"table": table, "question": question, "linked": False}
+    facts |= {"page_address": page_address, "bands_page": bands_page}
+    return to_markdown("experiment.md.j2", facts, page=False)
 
 
 def write_study_report(study: StudySummary, folder: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from sgdprobe.rules import Finding, findings
 from sgdprobe.rules.course import Course
 from sgdprobe.run.build import factor_and_offset, load_data, params_in_pixel_order, run_key
 from sgdprobe.run.checkpoint import Checkpoint, CheckpointWriter, restore
+from sgdprobe.run.description import description
 from sgdprobe.run.ending import ending
 from sgdprobe.run.learned import at_end, at_start
 from sgdprobe.run.record import (
@@ -170,7 +171,7 @@ def _run(
             setup = TrainingSetup.of(job.settings, data)
             log.warnings += _preflight(setup, recorder, callbacks)
             start = _resume(restore(file, facts, setup), recorder, log)
-            _train(setup, start, recorder, writer, callbacks, log)
+            _train(job, setup, start, recorder, writer, callbacks, log)
             on_finish(recorder, log.epochs)
             writer.remove()
     finally:
@@ -202,6 +203,7 @@ def _resume(
 
 
 def _train(
+    job: Job,
     setup: TrainingSetup,
     start: TrainingState | None,
     recorder: "tracking.RunRecorder",
@@ -236,9 +238,14 @@ def _train(
         raise
     finally:
         log.ending = ending(log.epochs, setup.data.classes)
-        recorder.tags(diagnostic_tags(log.epochs, confusion, log.ending))
         course = Course(setup.settings, log.epochs, never_predicted(confusion), diverged)
-        recorder.tags({f"course.{found.name}": found.text for found in findings("after", course)})
+        after = findings("after", course)
+        note = description(job.recipe, log.epochs, [*log.warnings, *after], log.ending, diverged)
+        recorder.tags(
+            diagnostic_tags(log.epochs, confusion, log.ending)
+            | {f"course.{found.name}": found.text for found in after}
+            | {tracking.NOTE: tracking.fitting(note)}
+        )
         recorder.json("numbers.json", numbers(log.epochs, hashes, time.perf_counter() - started))
         recorder.json("diagnostics.json", diagnostics)
         if log.epochs:

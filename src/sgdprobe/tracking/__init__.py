@@ -14,8 +14,10 @@ from sgdprobe.tracking.timeouts import RETRIES, RETRIES_AT_FIRST
 if TYPE_CHECKING:
     from sgdprobe.tracking.address import *
     from sgdprobe.tracking.artifacts import *
+    from sgdprobe.tracking.bands import *
     from sgdprobe.tracking.consistency import *
     from sgdprobe.tracking.creation import *
+    from sgdprobe.tracking.descriptions import *
     from sgdprobe.tracking.find import *
     from sgdprobe.tracking.liveness import *
     from sgdprobe.tracking.model import *
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
     from sgdprobe.tracking.queries import *
     from sgdprobe.tracking.recorder import *
     from sgdprobe.tracking.runs import *
+    from sgdprobe.tracking.server import *
     from sgdprobe.tracking.store import *
+    from sgdprobe.tracking.view import *
 
-# Searched in this order; the first two do without MLflow.
+# Searched in this order; the first three do without MLflow.
 MODULES = (
-    *("runs", "address", "store", "queries", "liveness", "creation", "recorder", "find"),
-    *("artifacts", "consistency", "model", "own_runs"),
+    *("runs", "address", "server", "store", "queries", "liveness", "creation", "recorder"),
+    *("find", "artifacts", "consistency", "model", "own_runs", "descriptions", "view", "bands"),
 )
 
 # MLflow reads these when it is imported, which the modules do.

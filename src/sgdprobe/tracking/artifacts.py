@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import OwnFileError, UserError, one_line
 from sgdprobe.nn.functions import Array
-from sgdprobe.tracking.address import is_database, store_uri
+from sgdprobe.tracking.address import artifact_url, is_database, store_uri
 from sgdprobe.tracking.consistency import (
     array_contradictions,
     identity_contradictions,
@@ -208,16 +208,16 @@ def _files(uri: str, run: RecordedRun, names: Collection[str]) -> Iterator[Mappi
         }
 
 
-def log_report(uri: str | None, run: RecordedRun, page: Path, study: str) -> str:
-    """Keep a study's page as an artifact of one of its runs; return the address of it.
+def log_report(uri: str | None, run: RecordedRun, page: Path, folder: str) -> str:
+    """Keep a page as an artifact of a run; return the address at which MLflow shows it.
 
     It gets no run of its own: that would be an empty row among those that are compared, and the
     newest run of the store. A page that was kept before is replaced. Raises StoreError.
     """
     uri = store_uri(uri)
     with store_errors(uri), artifact_root(uri):
-        client_of(uri).log_artifact(run.run_id, str(page), study)
-    return f"{run.url}/artifacts"
+        client_of(uri).log_artifact(run.run_id, str(page), folder)
+    return artifact_url(run.url, f"{folder}/{page.name}")
 
 
 def tag_verdict(uri: str, run_id: str, verdict: str) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SADeprecationWarning, SQLAlchemyError
 
 from sgdprobe.paths import PROJECT_ROOT, STORE, folder_name
-from sgdprobe.tracking.address import is_database, sqlite_file, store_uri
+from sgdprobe.tracking.address import file_exists, is_database, sqlite_file, store_uri
 from sgdprobe.tracking.liveness import mark_dead_runs_killed
 from sgdprobe.tracking.queries import create_indexes
 from sgdprobe.tracking.store import (
@@ -32,7 +32,6 @@ from sgdprobe.tracking.store import (
     check_writable,
     client_of,
     engine,
-    file_exists,
     local_folder,
     say_if_slow,
     store_errors,

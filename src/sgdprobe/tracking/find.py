@@ -23,6 +23,7 @@ __all__ = [
     "find_sweep",
     "finished_runs",
     "median_seconds",
+    "newest_experiment",
     "newest_sweep",
     "recorded_epochs",
     "recorded_results",
@@ -94,6 +95,12 @@ def find_sweep(runs: RunReader, word: str) -> str:
         near = ", ".join(_nearest(word, sweeps) or sweeps[:3])
         raise SettingsError(f"{word}: no such sweep; the nearest are {near or 'none'}")
     return matching[0]
+
+
+def newest_experiment(runs: RunReader) -> str | None:
+    """Return the experiment of the run that began last, or None where there is none."""
+    newest = runs.find(OURS, limit=1, details=())
+    return newest[0].experiment if newest else None
 
 
 def newest_sweep(runs: RunReader) -> str | None:

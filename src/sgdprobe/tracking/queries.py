@@ -45,6 +45,7 @@ INDEXED_TAGS = ("key", "program", "sweep")
 INDEXES = {f"sgdprobe_tag_{tag}": f"tags (value) WHERE key = '{tag}'" for tag in INDEXED_TAGS}
 INDEXES["sgdprobe_newest"] = "runs (start_time DESC, run_uuid)"
 RUN_ID = "attributes.run_id"
+KIND, CELL = "kind", "cell"  # the tag of a band, which is made from runs, but is none
 NEWEST, OLDEST = "attributes.start_time DESC", "attributes.start_time ASC"
 
 
@@ -93,16 +94,18 @@ class RunReader:
         limit: int | None = None,
         order: str = NEWEST,
         details: Collection[str] = DETAILS,
+        bands: bool = False,
     ) -> list[RecordedRun]:
         """Return the runs that fulfil all conditions, oldest first.
 
         among : a field, and values of which it has one. limit : no more than so many, the first in
         this order. details : those that the caller needs; reading the others takes time, and a
-        server sends all.
+        server sends all. bands : look among the bands of cells (bands.py), which are no runs,
+        instead of among the runs.
         """
         with store_errors(self.uri), ThreadPoolExecutor(AT_ONCE) as pool:
             ids = [experiment_id] if experiment_id else list(self._experiments)
-            search = partial(_search, client_of(self.uri), ids, limit, order)
+            search = partial(_search, client_of(self.uri), ids, limit, order, bands)
             found = [run for some in pool.map(search, _filters(conditions, among)) for run in some]
             return _oldest_first({run.info.run_id: self._converted(run) for run in found}.values())
 
@@ -191,18 +194,27 @@ def _experiments(client: MlflowClient) -> Iterator[Any]:
 
 
 def _search(
-    client: MlflowClient, experiments: list[str], limit: int | None, order: str, text: str
+    client: MlflowClient,
+    experiments: list[str],
+    limit: int | None,
+    order: str,
+    bands: bool,
+    text: str,
 ) -> list[Run]:
-    """Return the runs of these experiments that fulfil a condition."""
+    """Return the runs, or the bands, of these experiments that fulfil a condition.
+
+    MLflow's search knows no "kind is missing or another one", so that is looked for here.
+    """
     found: list[Run] = []
     token: str | None = None
-    while experiments and token != "":
+    while experiments and token != "" and (limit is None or len(found) < limit):
+        count = limit if limit and token is None else PAGE
         page = client.search_runs(
-            experiments, text, max_results=limit or PAGE, order_by=[order], page_token=token
+            experiments, text, max_results=count, order_by=[order], page_token=token
         )
-        found += page
-        token = "" if limit else page.token or ""
-    return found
+        found += [run for run in page if (run.data.tags.get(KIND) == CELL) == bands]
+        token = page.token or ""
+    return found[:limit]
 
 
 def _table(name: str, *columns: str) -> TableClause:
@@ -225,6 +237,12 @@ HEADS = (
     .join(EXPERIMENTS, EXPERIMENTS.c.experiment_id == RUNS.c.experiment_id)
     .where(RUNS.c.lifecycle_stage == "active")
 )
+IS_BAND = (
+    select(TAGS.c.key)
+    .where(TAGS.c.key == KIND, TAGS.c.value == CELL, TAGS.c.run_uuid == RUNS.c.run_uuid)
+    .correlate(RUNS)
+    .exists()
+)
 
 
 class SqlReader(RunReader):
@@ -238,8 +256,10 @@ class SqlReader(RunReader):
         limit: int | None = None,
         order: str = NEWEST,
         details: Collection[str] = DETAILS,
+        bands: bool = False,
     ) -> list[RecordedRun]:
-        query = HEADS.where(*(_sql_condition(condition) for condition in conditions))
+        query = HEADS.where(IS_BAND if bands else ~IS_BAND)
+        query = query.where(*(_sql_condition(condition) for condition in conditions))
         if experiment_id is not None:
             query = query.where(RUNS.c.experiment_id == int(experiment_id))
         if limit is not None:

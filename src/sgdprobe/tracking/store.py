@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
-from shlex import quote as quoted
 from tempfile import TemporaryDirectory
 from threading import Timer
 from typing import Any, TypeVar
@@ -24,12 +23,16 @@ from mlflow.version import VERSION
 from sqlalchemy import Engine, NullPool, create_engine, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from sgdprobe.errors import MissingStore, StoreError
-from sgdprobe.paths import PROJECT_ROOT, STORE
+from sgdprobe.errors import StoreError
+from sgdprobe.paths import PROJECT_ROOT
+from sgdprobe.provenance.command import command_line
 from sgdprobe.provenance.redact import redact
 from sgdprobe.tracking import timeouts
 from sgdprobe.tracking.address import (
+    WORKFLOW,
     browser_address,
+    check_file,
+    file_exists,
     is_database,
     is_server,
     sqlite_file,
@@ -37,7 +40,9 @@ from sgdprobe.tracking.address import (
 )
 
 __all__ = [
+    "BANDS_VIEW",
     "Store",
+    "check_exists",
     "check_writable",
     "find_experiment",
     "import_mlflow",
@@ -46,6 +51,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+VIEW, BANDS_VIEW = "runs", "bands"  # as in the address; see view.py
 SILENT_S = 5  # for which a command waits without a word
 
 # MLflow logs each step of making a store, and sets this level itself when it is imported.
@@ -94,31 +100,23 @@ class Store:
         """Return a client of this store."""
         return client_of(self.uri)
 
-    def experiment_url(self) -> str:
-        """Return the address of the experiment's charts."""
-        query = "workflowType=machine_learning&compareRunsMode=CHART"
+    def experiment_url(self, view: str = VIEW) -> str:
+        """Return the address of the experiment's charts, in one of the views that view.py makes."""
+        query = f"{WORKFLOW}&compareRunsMode=CHART&viewStateShareKey={view}"
         return f"{browser_address(self.uri)}/#/experiments/{self.experiment_id}/runs?{query}"
 
     def ui_command(self) -> str | None:
-        """Return the command, for any directory, that serves this address, if one must.
-
-        MLflow reads a file's relative artifact paths from the file's folder.
-        """
+        """Return the command that serves this address, if one must."""
         if is_server(self.uri):
             return None
-        file = sqlite_file(self.uri)
-        address = f" --backend-store-uri {quoted(redact(self.uri))}"
-        if file is None:
-            return f"mlflow ui{address}"
-        folder = "" if Path.cwd() == file.parent else f"cd {quoted(str(file.parent))} && "
-        return f"{folder}mlflow ui{address * (file.name != STORE.name)}"
+        return command_line(
+            "ui", *([] if self.uri == store_uri(None) else ["--uri", redact(self.uri)])
+        )
 
 
 def check_exists(uri: str) -> None:
     """Raise MissingStore where there is no store yet, StoreError for one that can't be read."""
-    file = sqlite_file(uri)
-    if file is not None and not file_exists(file):
-        raise MissingStore(f"{file} is not there: no run was recorded yet")
+    check_file(uri)
     with store_errors(uri):
         check_readable(uri)
         client_of(uri).search_experiments(max_results=1)  # a server is first asked here
@@ -307,8 +305,3 @@ def no_temporary_folder(error: OSError) -> StoreError:
     """Return the error of a full disk, say, that is not the store's."""
     reason = error.strerror or error
     return StoreError(f"no temporary file can be written: {reason}; TMPDIR names their folder")
-
-
-def file_exists(file: Path) -> bool:
-    """Return whether a store is more than the empty file that sqlite makes of a deleted one."""
-    return file.is_dir() or (file.exists() and file.stat().st_size > 0)
