@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -16,7 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sgdprobe.reports.render import page_of
+
 ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "experiments").glob("*/index.html"))
 PRINTED = re.compile(r"`((?:python|make) [^`\n]+)`|^((?:python|make) .+)$", re.MULTILINE)
 
 RunCommands = Callable[..., list[CompletedProcess[str]]]
@@ -117,6 +121,13 @@ def test_the_study_of_the_notes_runs_with_few_updates_and_seeds(
     assert "sweep" not in again.stdout, "all runs are recorded already"
     for name in ("readings.csv", "runs.csv"):
         assert (tmp_path / "again" / name).read_text() == (tmp_path / "first" / name).read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_a_published_page_has_the_head_of_all_pages(page: Path) -> None:
+    head, _, body = page.read_text().partition("<body>\n")
+    title = unescape(head.partition("<title>")[2].partition("</title>")[0])
+    assert page_of(title, body.rpartition("</body>")[0]) == page.read_text()
 
 
 def test_the_printed_benchmarks_exist() -> None:

@@ -1,5 +1,6 @@
 """The recipe that a report gives to paste: composed by Hydra, it has the settings that it names."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from sgdprobe.study.design import Factorial
 from sgdprobe.study.factors import comparable
 from sgdprobe.study.results import StudyResults
 from sgdprobe.study.spec import StudySpec
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +97,15 @@ def test_the_lines_say_what_was_there(recipes: dict[str, Settings]) -> None:
 def test_settings_of_no_block_come_first() -> None:
     lines = recipe_yaml("", {"init.scale": 1, "dtype": "float32"}, {}).splitlines()
     assert lines == ["dtype: float32", "init:", "  scale: 1"]
+
+
+@pytest.mark.parametrize("study", ["why-70-percent", "why-70-percent-tuned"])
+def test_the_published_recipe_has_the_settings_of_its_cell(
+    recipes: dict[str, Settings], composed: Any, study: str
+) -> None:
+    readme = (ROOT / "experiments" / study / "README.md").read_text()
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    same = ("data.scale", "network.hidden", "init.scale", "training.learning_rate")
+    expected = recipes["book"].flat()
+    changed = {key: expected[key] for key in same} | {"dtype": "float32"}
+    assert comparable(composed(text)) == comparable(recipes["notes"].replace(changed))
