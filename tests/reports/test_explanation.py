@@ -14,8 +14,8 @@ from reports.made import ATTRIBUTES, HOSTILE_NAME, HOSTILE_TAG, Attributes, resu
 from sgdprobe.config.settings import Settings
 from sgdprobe.errors import UserError
 from sgdprobe.reports import StudySummary, check_study_folder, verdict, write_study_report
-from sgdprobe.reports.explanation import least_loss, never_predicted
 from sgdprobe.reports.format import code, interval
+from sgdprobe.reports.symptoms import least_loss, never_predicted
 from sgdprobe.study.claim import Claim
 from sgdprobe.study.diagnostics import FinalDiagnostics
 from sgdprobe.study.factors import Factor, merge

@@ -1,6 +1,6 @@
 """The statistics of a study's report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, combinations
@@ -11,14 +11,19 @@ import numpy as np
 
 from sgdprobe import tracking
 from sgdprobe.config.formatting import format_value
-from sgdprobe.config.settings import Settings
 from sgdprobe.reports.estimates import Estimates
-from sgdprobe.reports.recipe import recipe_yaml
+from sgdprobe.reports.recipe import recipe_of_cell
+from sgdprobe.reports.symptoms import (
+    DiagnosticsRow,
+    first_and_last,
+    least_loss,
+    mean,
+    never_predicted,
+)
 from sgdprobe.run.build import load_data, updates_and_epochs
 from sgdprobe.study import effects
 from sgdprobe.study.design import Factorial
-from sgdprobe.study.diagnostics import FinalDiagnostics
-from sgdprobe.study.factors import Cell, Factor, cell_id, comparable
+from sgdprobe.study.factors import Cell, Factor, cell_id
 from sgdprobe.study.intervals import Array, Estimate
 from sgdprobe.study.looks import known_within
 from sgdprobe.study.results import StudyResults
@@ -28,23 +33,6 @@ from sgdprobe.study.tuning import Tuned
 
 SATURATED = "symptom/saturated_1"
 SHOWN_SYMPTOMS = {"saturated": "saturated", "gradient_norm": "gradient"}
-
-
-class DiagnosticsRow(NamedTuple):
-    """A cell in the tables of diagnostics; the effect is None for baseline and target.
-
-    symptoms : of each that is shown, its mean after the first epoch and after the last.
-    """
-
-    sign: str
-    name: str
-    cell: Cell
-    effect: Estimate | None
-    first_loss: float | None
-    last_loss: float | None
-    least_loss: float | None
-    never_predicted: str | None
-    symptoms: list[tuple[float, float] | None]
 
 
 class TunedRow(NamedTuple):
@@ -135,21 +123,7 @@ class StudySummary:
 
     def recipe(self, cell: Cell) -> str:
         """A cell as a recipe in YAML: the lines in which it differs from the baseline's recipe."""
-        spec, design = self.results.spec, self.design
-        changed = {k: v for f, lv in zip(design.factors, cell, strict=True) if lv
-                   for k, v in f.values(1).items()}  # fmt: skip
-        baseline = comparable(design.settings(design.baseline, 0))
-        written = comparable(spec.written) if spec.written else baseline
-        values = {
-            key: value
-            for key, value in comparable(design.settings(cell, 0)).items()
-            if value != written[key]
-        }
-        comments = {
-            key: f"was {format_value(baseline[key])}" if key in changed else "the same in all runs"
-            for key in values
-        }
-        return recipe_yaml(spec.recipe, values, comments)
+        return recipe_of_cell(self.results.spec, self.design, cell)
 
     @property
     def within_reached(self) -> bool:
@@ -229,11 +203,11 @@ class StudySummary:
             name,
             cell,
             None if before is None else self.own.estimate(self.own.y[cell] - self.own.y[before]),
-            _mean([end.first_loss for end in ends if end.first_loss is not None]),
-            _mean(last),
+            mean([end.first_loss for end in ends if end.first_loss is not None]),
+            mean(last),
             least_loss(self.design.settings(cell, 0)),
             never_predicted(ends),
-            [_first_and_last([s[name] for s in series if s.get(name)]) for name in self.symptoms],
+            [first_and_last([s[name] for s in series if s.get(name)]) for name in self.symptoms],
         )
 
     @property
@@ -309,35 +283,3 @@ class StudySummary:
 def _sign(found: Estimate) -> int:
     """1, -1, or 0 if the interval includes 0."""
     return (found.low > 0) - (found.high < 0)
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
-
-
-def _first_and_last(series: Sequence[Sequence[float]]) -> tuple[float, float] | None:
-    if not series:
-        return None
-    first, last = (float(np.mean([values[at] for values in series])) for at in (0, -1))
-    return first, last
-
-
-def least_loss(settings: Settings) -> float | None:
-    """Return the least possible loss; None if it is not known in closed form.
-
-    A softmax over the batch shares its 1 among the samples: a perfect network gives each 1 / n.
-    """
-    if settings.network.softmax_over == "sample":
-        return 0.0
-    is_entropy = settings.network.loss == "cross_entropy"
-    return log(settings.training.batch_size) if is_entropy else None
-
-
-def never_predicted(ends: Sequence[FinalDiagnostics]) -> str | None:
-    """Return the classes that some of the runs never predict, and the number of those runs."""
-    found = [end.never_predicted for end in ends if end.never_predicted is not None]
-    if not found:
-        return None
-    classes = sorted({one for classes in found for one in classes})
-    runs = sum(bool(classes) for classes in found)
-    return f"{', '.join(map(str, classes))} in {runs} of {len(found)} runs" if classes else "none"

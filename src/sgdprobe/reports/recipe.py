@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sgdprobe.config.formatting import format_value
+from sgdprobe.study.design import Factorial
+from sgdprobe.study.factors import Cell, comparable
+from sgdprobe.study.spec import StudySpec
 
 # Text that YAML reads as the same text; all other text is quoted.
 PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null|nan|inf)$)[a-z_][\w./-]*", re.IGNORECASE)
@@ -32,6 +35,25 @@ def recipe_yaml(base: str, values: Mapping[str, Any], comments: Mapping[str, str
         )
     ]
     return "\n".join([*head, *lines])
+
+
+def recipe_of_cell(spec: StudySpec, design: Factorial, cell: Cell) -> str:
+    """Return a study's cell as a recipe: the lines that the baseline's recipe has not."""
+    changed = {
+        key
+        for factor, level in zip(design.factors, cell, strict=True)
+        if level
+        for key in factor.keys
+    }
+    baseline = comparable(design.settings(design.baseline, 0))
+    written = comparable(spec.written) if spec.written else baseline
+    found = comparable(design.settings(cell, 0))
+    values = {key: value for key, value in found.items() if value != written[key]}
+    comments = {
+        key: f"was {format_value(baseline[key])}" if key in changed else "the same in all runs"
+        for key in values
+    }
+    return recipe_yaml(spec.recipe, values, comments)
 
 
 def yaml_value(value: Any) -> str:

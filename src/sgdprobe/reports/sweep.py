@@ -5,15 +5,16 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from sgdprobe import tracking
 from sgdprobe.config.formatting import counted, format_value, percent
 from sgdprobe.config.settings import OPERATIONAL, Settings
+from sgdprobe.reports.axes import AxisEffect, axis_effects
 from sgdprobe.reports.format import interval
-from sgdprobe.study.intervals import TIED, Array, Estimate, estimate, redrawn
+from sgdprobe.study.intervals import TIED, Array, estimate, redrawn
 
 ROW, COLUMN, PANEL = "init.scale", "training.learning_rate", "network.hidden"
 SATURATED = "symptom/saturated_1"
@@ -23,23 +24,6 @@ WARNING = "preflight."
 VERSIONS = {"source": "source_hash", "data": "data_hash"}  # axes where runs differ in them: tags
 
 Cell = tuple[str, ...]  # a value for each axis
-
-
-class AxisEffect(NamedTuple):
-    """The best and the worst value of an axis, with their mean accuracies over all other settings.
-
-    paired : their difference, paired by seed; None if not all cells have the same seeds.
-    """
-
-    axis: str
-    best: tuple[str, float]
-    worst: tuple[str, float]
-    paired: Estimate | None
-
-    @property
-    def size(self) -> float:
-        """The difference of the means."""
-        return self.best[1] - self.worst[1]
 
 
 @dataclass(frozen=True)
@@ -228,36 +212,9 @@ class SweepTable:
         return sorted({run.tags.get(name, "") for run in self.runs})
 
     @cached_property
-    def by_axis(self) -> list["AxisEffect"]:
+    def by_axis(self) -> list[AxisEffect]:
         """The difference that each axis makes, the largest first."""
-        found = [self._effect(position) for position in range(len(self.axes))]
-        return sorted((one for one in found if one), key=lambda one: -one.size)
-
-    def _effect(self, position: int) -> "AxisEffect | None":
-        groups: dict[str, list[Cell]] = defaultdict(list)
-        for cell in self.cells:
-            if self.mean(cell) is not None:
-                groups[cell[position]].append(cell)
-        means = {v: float(np.mean([self.mean(cell) for cell in g])) for v, g in groups.items()}
-        if not means:
-            return None
-        best, worst = max(means, key=lambda v: means[v]), min(means, key=lambda v: means[v])
-        paired = None
-        if best != worst and self._is_balanced:
-            values = [self._by_seed(groups[value]) for value in (best, worst)]
-            paired = estimate(values[0] - values[1])
-        return AxisEffect(self.axes[position], (best, means[best]), (worst, means[worst]), paired)
-
-    @cached_property
-    def _is_balanced(self) -> bool:
-        """True if all cells with a result have it with the same seeds, at least two."""
-        seeds = {tuple(run.params.get("seed") for run in self.finished(c)) for c in self.cells}
-        return len(seeds - {()}) == 1 and len(max(seeds, key=len)) > 1
-
-    def _by_seed(self, cells: Sequence[Cell]) -> Array:
-        """(seeds,) mean test accuracy over these cells."""
-        values = np.array([[run.metrics[CURVE] for run in self.finished(c)] for c in cells])
-        return np.asarray(values.mean(axis=0))
+        return axis_effects(self)
 
     @cached_property
     def deviations(self) -> list[float]:
