@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from support import Answer
+from support import Answer, points_of, runs_in
 
 import sgdprobe
-from sgdprobe.commands import COMMANDS, diagnose, explain_options, known_commands, rerun, ui
+from sgdprobe.commands import COMMANDS, check, diagnose, explain_options, known_commands, rerun, ui
+from sgdprobe.commands import compare as compare_runs
 from sgdprobe.config import arguments, compose
 from sgdprobe.config.arguments import hydra_arguments, recipes
 from sgdprobe.config.compose import open_composer
@@ -237,6 +238,7 @@ def conf_of_guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for text in re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
         name = re.findall(r"^#   python src/train.py (?:-m )?(\w+)$", text, re.MULTILINE)[0]
         (conf / "experiment" / f"{name}.yaml").write_text(text)
+    (conf.parent / "own.py").write_text(own_file_of_guide())
     return conf
 
 
@@ -244,6 +246,7 @@ def conf_of_guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def with_recipes_of_guide(conf_of_guide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (arguments, compose):
         monkeypatch.setattr(module, "CONF", conf_of_guide)
+    monkeypatch.chdir(conf_of_guide.parent)
 
 
 @pytest.mark.usefixtures("with_recipes_of_guide")
@@ -254,8 +257,7 @@ def test_every_training_command_is_accepted(words: list[str]) -> None:
     parsed = OverridesParser.create().parse_overrides(overrides)
     with open_composer() as composer:
         for job in BasicSweeper.split_arguments(parsed, None)[0]:
-            # Without the reader's own activation, which is tested below.
-            composer.compose([word for word in job if "softplus" not in word])
+            composer.compose(job)
 
 
 @pytest.mark.parametrize("words", words_of("ui.py"), ids=shlex.join)
@@ -414,22 +416,41 @@ def test_both_gradients_of_the_first_lesson_agree() -> None:
     ]
 
 
-def test_the_activation_of_the_guide_passes_the_gradient_check() -> None:
-    """The two functions and the row of docs/how-to/own-activation.md, as they are printed."""
-    from sgdprobe.nn import functions
+@pytest.mark.parametrize("words", words_of("check.py"), ids=shlex.join)
+def test_every_check_is_accepted(words: list[str]) -> None:
+    given = check.parser().parse_args(words)
+    assert check.sizes(given.sizes)
+    check.named(given.given)
 
+
+@pytest.mark.parametrize("words", words_of("compare.py"), ids=shlex.join)
+def test_every_comparison_of_runs_is_accepted(words: list[str]) -> None:
+    assert compare_runs.parser().parse_args(words).second
+
+
+def own_file_of_guide() -> str:
+    """The file of docs/how-to/own-activation.md, as it is printed."""
     page = (ROOT / "docs/how-to/own-activation.md").read_text()
-    code, row = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    names = {**vars(functions)}
-    exec(code, names)  # noqa: S102
-    activation = eval(f"{{{row}}}", names)["softplus"]  # noqa: S307
-    a = np.linspace(-5.0, 5.0, 21)
-    h = activation.function(a.copy())
-    slope = activation.derivative(h, np.empty_like(h))
-    step = 1e-6
-    central = (activation.function(a + step) - activation.function(a - step)) / (2 * step)
-    assert np.abs(slope - central).max() < 1e-8, f"derivative {slope}, central difference {central}"
-    assert slope.max() <= activation.max_slope
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    return str(code)
+
+
+def test_the_loop_of_the_guide_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_store: Callable[[], str]
+) -> None:
+    """The program of docs/how-to/record-your-own-loop.md, as it is printed."""
+    page = (ROOT / "docs/how-to/record-your-own-loop.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    uri = new_store()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    exec(code, {})  # noqa: S102
+    (run,) = runs_in(uri)
+    assert (run.info.status, run.data.params) == (
+        "FINISHED", {"seed": "0", "training.learning_rate": "0.5"},
+    )  # fmt: skip
+    losses = [value for _, value in points_of(uri, run)["loss"]]
+    assert len(losses) == 3
+    assert losses[0] == pytest.approx(np.log(10), rel=0.1)
 
 
 def test_own_data_as_the_guide_writes_it_is_read(

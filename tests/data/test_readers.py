@@ -45,6 +45,19 @@ def test_flat_images_and_any_order_in_memory_are_the_same_data(tmp_path: Path) -
     assert len(digests) == 1
 
 
+@pytest.mark.parametrize("dtype", ["int64", "int32", ">i4", "uint16", "int8"])
+def test_labels_of_any_integer_type_are_the_same_data(dtype: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **ARRAYS)
+    arrays: dict[str, Any] = {
+        name: values.astype(dtype) if name.startswith("t_") else values
+        for name, values in ARRAYS.items()
+    }
+    np.savez(tmp_path / "b.npz", **arrays)
+    one, other = (load("mine", str(tmp_path / name)) for name in ("a.npz", "b.npz"))
+    assert other.train_labels.dtype == np.uint8
+    assert other.digest == one.digest
+
+
 def test_mnist_in_a_npz_file_is_mnist(tmp_path: Path) -> None:
     mnist = load("mnist", None)
     parts = mnist.train_images, mnist.train_labels, mnist.test_images, mnist.test_labels
@@ -57,7 +70,10 @@ def test_mnist_in_a_npz_file_is_mnist(tmp_path: Path) -> None:
     ("changed", "words"),
     [
         ({"x_train": ARRAYS["x_train"] / 255}, ": x_train has the type float64; it must be uint8"),
-        ({"t_test": np.arange(4)}, ": t_test has the type int64; it must be uint8, 0 … 255"),
+        ({"t_test": np.arange(4.0)}, ": t_test has the type float64; it must be uint8, 0 … 255"),
+        ({"t_test": np.array([0, 1, -2, 3])}, ": t_test has the label -2; labels are 0 … classes"),
+        ({"t_test": np.array([0, 1, 300, 3])}, ": t_test has the label 300; labels are 0 … cla"),
+        ({"t_train": np.eye(8, dtype=int)}, ": t_train has the shape (8, 8); it must be (n,)"),
         ({"t_train": np.eye(4, dtype=np.uint8)}, ": t_train has the shape (4, 4); it must be (n,)"),
         ({"x_test": ARRAYS["t_test"]}, ": x_test has the shape (4,); it must be (n, height, wi"),
         ({"x_test": ARRAYS["x_test"][:, 1:]}, ": x_test has images of 1 × 3 pixels, the train"),

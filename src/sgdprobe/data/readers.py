@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from tokenize import TokenError
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -101,25 +102,59 @@ def _npz_arrays(file: Path, archive: ZipFile) -> Iterator[StoredArray]:
         raise DataError(f"{file} has no array {', '.join(missing)}; its arrays are {arrays}")
     for name, dimensions in NPZ_ARRAYS.items():
         title = f"{file}: {name}"
-        yield StoredArray(title, _npy(title, archive, f"{name}.npy", dimensions))
+        read_array = _npy_labels if name.startswith("t_") else _npy
+        yield StoredArray(title, read_array(title, archive, f"{name}.npy", dimensions))
+
+
+def _npy_labels(
+    title: str, archive: ZipFile, member: str, dimensions: tuple[int, ...]
+) -> NDArray[np.uint8]:
+    """Return labels of any integer type as bytes. Raises DataError for others than 0 … 255."""
+    dtype = _header(archive, member)[2]
+    if dtype == np.uint8 or dtype.kind not in "iu":
+        return _npy(title, archive, member, dimensions)
+    shape, _, _, begin = _checked_header(title, archive, member, dimensions)
+    with archive.open(member) as stream:
+        stream.read(begin)
+        most = MAX_GZIP_RATIO * archive.getinfo(member).compress_size
+        values = read_values(title, stream, (*shape, dtype.itemsize), most).view(dtype).ravel()
+    if len(values) and not 0 <= values.min() <= values.max() <= 255:
+        wrong = values[(values < 0) | (values > 255)][0]
+        raise DataError(f"{title} has the label {wrong}; labels are 0 … classes - 1, at most 255")
+    labels = values.astype(np.uint8)
+    labels.flags.writeable = False
+    return labels
+
+
+def _header(archive: ZipFile, member: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Return an array's shape, whether it lies column by column, its type, and where it begins."""
+    with archive.open(member) as stream:
+        head = BytesIO(stream.read(MAX_NPY_HEADER))
+    first = npy.read_magic(head) == (1, 0)
+    read_header = npy.read_array_header_1_0 if first else npy.read_array_header_2_0
+    return (*read_header(head), head.tell())
+
+
+def _checked_header(
+    title: str, archive: ZipFile, member: str, dimensions: tuple[int, ...]
+) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Return the header of an array with so many dimensions. Raises DataError."""
+    header = _header(archive, member)
+    if len(header[0]) not in dimensions:
+        expected = "(n, height, width) or (n, pixels)" if len(dimensions) > 1 else "(n,)"
+        raise DataError(f"{title} has the shape {header[0]}; it must be {expected}")
+    return header
 
 
 def _npy(
     title: str, archive: ZipFile, member: str, dimensions: tuple[int, ...]
 ) -> NDArray[np.uint8]:
     """Return an array, row by row in memory, of which no more is read than its header says."""
-    with archive.open(member) as stream:
-        head = BytesIO(stream.read(MAX_NPY_HEADER))
-    first = npy.read_magic(head) == (1, 0)
-    read_header = npy.read_array_header_1_0 if first else npy.read_array_header_2_0
-    shape, column_by_column, dtype = read_header(head)
-    if dtype != np.uint8:
+    if (dtype := _header(archive, member)[2]) != np.uint8:
         raise DataError(f"{title} has the type {dtype}; it must be uint8, 0 … 255")
-    if len(shape) not in dimensions:
-        expected = "(n, height, width) or (n, pixels)" if len(dimensions) > 1 else "(n,)"
-        raise DataError(f"{title} has the shape {shape}; it must be {expected}")
+    shape, column_by_column, _, begin = _checked_header(title, archive, member, dimensions)
     with archive.open(member) as stream:
-        stream.read(head.tell())
+        stream.read(begin)
         most = MAX_GZIP_RATIO * archive.getinfo(member).compress_size
         values = read_values(title, stream, shape[::-1] if column_by_column else shape, most)
     values = np.ascontiguousarray(values.T if column_by_column else values)
