@@ -1,4 +1,4 @@
-"""The pages of sweeps and studies in Chromium: on a phone, light and dark, by pointer and keyboard."""
+"""Pages of sweeps and studies in Chromium: on a phone, light and dark, by pointer and keyboard."""
 
 import shutil
 from collections.abc import Iterator

@@ -9,7 +9,7 @@ import pytest
 from reports.made import ATTRIBUTES, HOSTILE_NAME, HOSTILE_TAG, Attributes, diverged, sweep
 
 from sgdprobe.errors import UserError
-from sgdprobe.reports import SweepTable, check_sweep_folder, write_sweep_report
+from sgdprobe.reports import SweepTable, check_sweep_folder, sweep_answer, write_sweep_report
 from sgdprobe.tracking import RecordedRun
 
 MAP = {"init.scale": ["0.01", "1"], "training.learning_rate": ["0.1", "0.5"], "seed": ["0", "1"]}
@@ -181,6 +181,19 @@ def test_one_seed_says_nothing_about_chance(tmp_path: Path) -> None:
     readme = (tmp_path / "README.md").read_text()
     assert "How much of this is chance, one run for each cell cannot say: `seed=0,1,2`" in readme
     assert "intervals" not in readme.partition("\n## ")[0]
+
+
+def test_a_difference_that_may_be_chance_is_said_to_be() -> None:
+    table = sweep({"init.scale": ["1", "2"], "seed": ["0", "1"]})
+    accuracies = (0.7, 0.5, 0.6, 0.8)  # of scale 2 minus scale 1: -10 and +30 points
+    runs = [with_accuracy(run, a) for run, a in zip(table.runs, accuracies, strict=True)]
+    answer = sweep_answer(replace(table, runs=runs))
+    # Student's t of two values: 12.71 · 28.28 / √2 = 254.
+    assert (
+        "In the mean 70.00 % at 2, 60.00 % at 1, a difference of +10.00 [−244.12, +264.12] points, "
+        "which may be chance (its interval includes 0)."
+    ) in answer
+    assert "](" not in answer, "text for MLflow, without links"
 
 
 @pytest.mark.usefixtures("undrawn_figures")
