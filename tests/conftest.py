@@ -21,6 +21,7 @@ from support import (
     artifacts_of,
     client_of,
     few_digits,
+    install_wheel,
     points_of,
     runs_in,
     small_project,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 # Tests that use one of these start commands or make stores, which takes seconds.
-SLOW_FIXTURES = {"new_store", "recorded", "run_commands", "start", "train"}
+SLOW_FIXTURES = {"installed", "new_store", "recorded", "run_commands", "start", "train"}
 
 # Read by an interpreter, or by the libraries, when they start: too late in a fork.
 INTERPRETER_VARIABLES = ("PYTHON", "OPENBLAS", "NPY")
@@ -88,6 +89,12 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def digits(made_once: Callable[..., Path]) -> Path:
     """The first 600 training and 200 test images of MNIST, as a folder for data.root."""
     return made_once("digits", few_digits)
+
+
+@pytest.fixture(scope="session")
+def installed(made_once: Callable[..., Path]) -> Path:
+    """The folder of an installed wheel, as site-packages are one."""
+    return made_once("installed", install_wheel)
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,32 @@ def small_project(root: Path, digits: Path) -> Path:
     return root
 
 
+def build_wheel(folder: Path) -> Path:
+    """Build the wheel in a folder; from a copy of the project, since it leaves a build/."""
+    copy = folder / "project"
+    for name in ("src", "conf"):
+        unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=unwanted)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    options = ["--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", str(folder)]
+    subprocess.run([*PIP, "wheel", *options, str(copy)], check=True)
+    shutil.rmtree(copy)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+
+
+def install_wheel(folder: Path) -> None:
+    """Build the wheel, and install it into a folder: PYTHONPATH=FOLDER FOLDER/bin/sgdprobe."""
+    with tempfile.TemporaryDirectory() as draft:
+        wheel = build_wheel(Path(draft))
+        options = ["--no-deps", "--no-index", "--target", str(folder), str(wheel)]
+        subprocess.run([*PIP, "install", *options], check=True)
+
+
 def edit(file: Path, old: str, new: str) -> None:
     """Replace a text that occurs once in a file."""
     text = file.read_text()

@@ -10,10 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parents[2]
-
 PROGRAM = """
 import hydra
 from omegaconf import DictConfig
@@ -29,31 +25,10 @@ main()
 """
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the installed wheel, which is built from a copy: it leaves a build/."""
-    folder = tmp_path_factory.mktemp("wheel")
-    copy, site = folder / "project", folder / "site"
-    tracked = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "-z", "src", "pyproject.toml", "README.md", "LICENSE"],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    for name in tracked.split("\0"):
-        if name and not name.endswith("-ubyte.gz"):
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            (copy / name).write_bytes((ROOT / name).read_bytes())
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    offline = ["--no-deps", "--no-index"]
-    build = ["wheel", *offline, "--no-build-isolation", "--wheel-dir", str(folder), str(copy)]
-    subprocess.run([*pip, *build], check=True)
-    (wheel,) = folder.glob("*.whl")
-    subprocess.run([*pip, "install", *offline, "--target", str(site), str(wheel)], check=True)
-    assert (site / "hydra_plugins" / "sgdprobe_plugins" / "launcher.py").is_file()
-    return site
-
-
 @pytest.mark.parametrize("has_conf", [False, True], ids=["without conf", "with a conf"])
-def test_another_hydra_program_runs_as_if_alone(site: Path, tmp_path: Path, has_conf: bool) -> None:
+def test_another_hydra_program_runs_as_if_alone(
+    installed: Path, tmp_path: Path, has_conf: bool
+) -> None:
     if has_conf:
         (tmp_path / "conf").mkdir()
         (tmp_path / "conf" / "theirs.yaml").write_text("port: 80\n")
@@ -62,7 +37,7 @@ def test_another_hydra_program_runs_as_if_alone(site: Path, tmp_path: Path, has_
     answer = subprocess.run(
         [sys.executable, "-W", "always", "program.py", "+host=here"],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(site)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(installed)},
         capture_output=True,
         text=True,
     )
