@@ -9,6 +9,7 @@ import pytest
 
 from sgdprobe import reports
 from sgdprobe.commands import console as shown
+from sgdprobe.commands.progress import RunProgress
 from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics, TrainingState
 from sgdprobe.run.job import Job, Outcome
@@ -43,7 +44,7 @@ def test_the_first_estimate_leaves_the_preparation_out(
 ) -> None:
     clock = iter([0.0, first, first + 1.0, first + 1.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
-    progress = shown.RunProgress(11, 1, shown.plain_console(io.StringIO()))
+    progress = RunProgress(11, 1, shown.plain_console(io.StringIO()))
     for updates in (1, 2):
         progress.on_update(TrainingState(1, 0, [1.0] * updates, {}, np.zeros(1)))
     assert progress._left(2) == left

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from support import Answer, Process, weights_of
 
-from sgdprobe.commands.console import SweepProgress, plain_console
+from sgdprobe.commands.console import plain_console
+from sgdprobe.commands.progress import SweepProgress
 from sgdprobe.config.settings import Settings
 from sgdprobe.run.job import Job, Outcome
 from sgdprobe.tracking import Failure

@@ -7,13 +7,13 @@ from typing import Any
 
 from sgdprobe.commands.answers import JSON_HELP, answer, answering
 from sgdprobe.commands.cli import Parser
+from sgdprobe.config.formatting import terminal_columns
 from sgdprobe.errors import EXIT_FAILED, UserError
 from sgdprobe.own.checks import Result, examine
 from sgdprobe.own.network import SIZES, NetworkClass
 from sgdprobe.own.problem import Problem
 from sgdprobe.provenance.command import command_line
 
-WIDTH = 80
 INDENT = " " * 10
 
 
@@ -107,7 +107,11 @@ def _problem_lines(problem: Problem) -> list[str]:
 
 def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(
-        text, WIDTH, initial_indent=INDENT, subsequent_indent=f"{INDENT}  ", break_long_words=False
+        text,
+        terminal_columns(),
+        initial_indent=INDENT,
+        subsequent_indent=f"{INDENT}  ",
+        break_long_words=False,
     )
 
 
@@ -124,7 +128,7 @@ def last_lines(network: NetworkClass, results: Sequence[Result]) -> list[str]:
     count = f"{network.kind.__name__}: {failed} of {len(results)} checks failed{rest}"
     then = "; what fails after it may follow from it" if failed > 1 else ""
     advice = f"mend first{where}: {first.what}{then}"
-    return [count, *textwrap.wrap(advice, WIDTH, break_long_words=False)]
+    return [count, *textwrap.wrap(advice, terminal_columns(), break_long_words=False)]
 
 
 def as_json(network: NetworkClass, results: Sequence[Result]) -> dict[str, Any]:

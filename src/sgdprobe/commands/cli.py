@@ -3,6 +3,7 @@
 import argparse
 import io
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -15,13 +16,14 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from sgdprobe import __version__
+from sgdprobe.config.formatting import fitted
 from sgdprobe.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError, one_line
 from sgdprobe.paths import CLONE
 from sgdprobe.provenance.redact import redact
 
 Main = Callable[[Sequence[str]], int | None]
 
-STORE_HELP = "the MLflow store; default: the one that train.py uses"
+STORE_HELP = "the MLflow store; default: the one that `train` uses"
 
 
 class Parser(argparse.ArgumentParser):
@@ -140,12 +142,15 @@ class TolerantFile(io.FileIO):
             return len(data)
 
 
-class RedactingStream(io.TextIOWrapper):
-    """A text stream without the credentials of addresses."""
+class Output(io.TextIOWrapper):
+    """A text stream without the credentials of addresses; a terminal breaks no word of it."""
 
     def write(self, text: str) -> int:
         """Write the text; return its length."""
-        super().write(redact(text))
+        shown = redact(text)
+        if self.isatty():
+            shown = fitted(shown, shutil.get_terminal_size().columns)
+        super().write(shown)
         return len(text)
 
 
@@ -164,7 +169,7 @@ def open_streams() -> list[TolerantFile]:
             files.append(file)
             lines = file.isatty() or number == 2
             encoding = given.encoding if given else "utf-8"
-            stream = RedactingStream(
+            stream = Output(
                 io.BufferedWriter(file), encoding, "backslashreplace", line_buffering=lines
             )
             setattr(sys, name, stream)

@@ -1,31 +1,28 @@
-"""Lines, progress bars and tables that a person sees of one run and of a sweep."""
+"""Lines and tables that a person sees of one run and of a sweep."""
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
-from typing import IO, Self
+from typing import IO
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.status import Status
 from rich.table import Table
 
 from sgdprobe import tracking
 from sgdprobe.config.formatting import counted, duration, format_value, percent
 from sgdprobe.config.settings import Settings
-from sgdprobe.nn import EpochMetrics, TrainingState
+from sgdprobe.nn import EpochMetrics
 from sgdprobe.paths import CLONE
 from sgdprobe.provenance.command import command_line
-from sgdprobe.rules import Finding
 from sgdprobe.rules.course import RISING
-from sgdprobe.run.ending import ENDINGS
-from sgdprobe.run.job import Outcome, RunCallbacks
+from sgdprobe.run.job import Outcome
 from sgdprobe.sweep.plan import Plan, same_program
 
 MAX_SHOWN = 5  # records that contradict themselves
+MAX_ROWS, LAST_ROWS = 100, 10  # of a table of runs, and those of them that are the worst
 
 
 def plain_console(file: IO[str] | None = None) -> Console:
@@ -39,9 +36,19 @@ def reading_store() -> Status:
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table at full width: a narrow terminal wraps its lines, and numbers stay whole."""
+    """Print a table at full width; in a terminal that is narrower, each row as a list of values.
+
+    So no number is cut, in a pipe and on a small screen.
+    """
+    width = console.measure(table, options=console.options.update(width=10_000)).maximum
+    if console.is_terminal and width > console.width:
+        names = [str(column.header) for column in table.columns]
+        for row in zip(*(column.cells for column in table.columns), strict=True):
+            values = zip(names, row, strict=True)
+            console.print("  ".join(f"{name} {value}".strip() for name, value in values if value))
+        return
     wide = plain_console(console.file)
-    wide.width = console.measure(table, options=console.options.update(width=10_000)).maximum
+    wide.width = width
     wide.print(table)
 
 
@@ -102,9 +109,6 @@ def where_to_look(url: str, command: str | None) -> str:
     return f"to compare: {f'{command}, which opens' if command else 'open'}\n  {url}"
 
 
-# A first update that takes longer, such as a numerical one, says how long the others take.
-FIRST_UPDATE_S = 20.0
-
 PAGE = "docs/how-to/my-network-is-stuck.md"
 WHERE_TO_READ = f"{PAGE if CLONE else '`sgdprobe diagnose RECIPE`'} says what to try"
 
@@ -138,159 +142,11 @@ def _command(words: Sequence[str], key: str, value: str) -> str:
     return command_line("train", *kept, f"{key}={value}")
 
 
-class _ShowsBar:
-    """Shows a progress bar in a `with` block, if the console is a terminal."""
-
-    def __init__(self, console: Console, *left: TextColumn) -> None:
-        self.console = console
-        self._bar = Progress(
-            *left,
-            BarColumn(bar_width=24),
-            TextColumn("{task.description}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-
-class RunProgress(_ShowsBar, RunCallbacks):
-    """The progress of one run: a line for each epoch, and between epochs how far it is.
-
-    In a terminal that is a bar; elsewhere a line a minute, for runs whose epochs take hours.
-    """
-
-    def __init__(self, updates: int, epochs: int, console: Console | None = None) -> None:
-        counter = TextColumn("update {task.completed:,.0f}/{task.total:,.0f}")
-        super().__init__(console or plain_console(), counter)
-        self._updates = updates
-        self._epochs = epochs
-        self._updates_made: int | None = None  # since the time _started
-        self._started = self._printed = time.perf_counter()
-        self._task = self._bar.add_task("", total=updates)
-
-    def on_warning(self, warning: Finding) -> None:
-        """Print a warning."""
-        self.console.print(f"warning: {warning.text}")
-
-    def on_update(self, state: TrainingState) -> None:
-        """Count an update; show it at intervals."""
-        now = time.perf_counter()
-        if self._updates_made is None and now - self._started < FIRST_UPDATE_S:
-            self._started = self._printed = now  # most of it went by before the update
-            self._updates_made = 0
-        else:
-            self._updates_made = (self._updates_made or 0) + 1
-        if now - self._printed < (0.2 if self.console.is_terminal else 60.0):
-            return
-        self._printed = now
-        done = state.updates
-        line = f"loss {state.losses[-1]:.4f}  left {duration(self._left(done))}"
-        if self.console.is_terminal:
-            self._bar.update(self._task, completed=done, description=line)
-        else:
-            self.console.print(f"update {done:,}/{self._updates:,}  {line}")
-
-    def on_epoch(self, metrics: EpochMetrics) -> None:
-        """Print an epoch that has ended."""
-        line = epoch_line(metrics, self._epochs, self._left(metrics.updates))
-        self.console.print(line)
-
-    def _left(self, done: int) -> float:
-        """Return the seconds to the end, at the pace of the updates in this process."""
-        took = time.perf_counter() - self._started
-        return took / max(self._updates_made or 0, 1) * (self._updates - done)
-
-
-class SweepProgress(_ShowsBar):
-    """The progress of a sweep: a line for each run, and the state of all."""
-
-    def __init__(self, total: int, console: Console) -> None:
-        super().__init__(console)
-        self.outcomes: list[Outcome] = []
-        self._total = total
-        self._started = time.perf_counter()
-        self._task = self._bar.add_task(self._state(), total=total)
-
-    @property
-    def failed(self) -> int:
-        """The number of runs that did not end FINISHED."""
-        return sum(outcome.status != "FINISHED" for outcome in self.outcomes)
-
-    def add_reused(self, outcomes: Sequence[Outcome]) -> None:
-        """Count runs that were done before, and print how many."""
-        self.outcomes.extend(outcomes)
-        if outcomes:
-            runs = f"{len(outcomes)} of {counted(self._total, 'run')}"
-            self.print(f"{runs} done before, with the same settings, data and source")
-
-    def numbers(self) -> dict[str, int]:
-        """Return how many runs are done, failed, reused (done before) and left."""
-        reused, ended = sum(outcome.reused for outcome in self.outcomes), len(self.outcomes)
-        return {
-            "done": ended - self.failed - reused,
-            "failed": self.failed,
-            "reused": reused,
-            "left": self._total - ended,
-        }
-
-    def counts(self) -> str:
-        """Return a text such as "33 done, 1 failed, 2 done before, 0 left"."""
-        words = {"reused": "done before"}
-        return ", ".join(f"{n} {words.get(name, name)}" for name, n in self.numbers().items())
-
-    def warnings(self) -> str:
-        """Return a line that counts the warnings before training; empty without any."""
-        warned = [outcome.warnings for outcome in self.outcomes if outcome.warnings]
-        names = Counter(warning.name for warnings in warned for warning in warnings)
-        if not names:
-            return ""
-        each = ", ".join(f"{name} {count}" for name, count in sorted(names.items()))
-        runs = counted(len(warned), "run")
-        return f"{runs} with warnings before training, in their tags: {each}"
-
-    def endings(self) -> str:
-        """Return a line that counts the runs that guess, are stuck or still rise; or ""."""
-        found = Counter(outcome.ending for outcome in self.outcomes if outcome.ending)
-        each = [f"{count} {ENDINGS[name]}" for name, count in found.most_common()]
-        if not each:
-            return ""
-        longer = "; training.iterations makes a run longer" if found["rising"] else ""
-        return f"of {counted(len(self.outcomes), 'run')} {', '.join(each)}{longer}; {WHERE_TO_READ}"
-
-    def add(self, outcome: Outcome) -> None:
-        """Print a run that has ended."""
-        self.outcomes.append(outcome)
-        number = f"{len(self.outcomes):>{len(str(self._total))}}/{self._total}"
-        if outcome.failure:
-            result = f"{outcome.status} {outcome.failure.message}"
-        else:
-            time_ = "done before" if outcome.reused else duration(outcome.seconds)
-            result = f"test {percent(outcome.metrics['test_accuracy'])}  {time_}"
-        self.console.print(f"{number}  {outcome.job.name}  {result}")
-        self._bar.update(self._task, completed=len(self.outcomes), description=self._state())
-
-    def print(self, line: str) -> None:
-        """Print a line about the sweep as a whole."""
-        self.console.print(line)
-
-    def _state(self) -> str:
-        made = sum(not outcome.reused for outcome in self.outcomes)
-        if not made:
-            return self.counts()
-        each = (time.perf_counter() - self._started) / made
-        left = self._total - len(self.outcomes)
-        return f"{self.counts()}, {duration(each * left)} to go"
-
-
 def result_table(plan: Plan, outcomes: Sequence[Outcome], recipes: Mapping[str, Settings]) -> Table:
-    """Return a table of the runs, best test accuracy first; a run that is a recipe has its name."""
+    """Return a table of the runs, best test accuracy first; a run that is a recipe has its name.
+
+    Of very many runs, the best and the last ones.
+    """
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     axes = plan.varied or ("seed",)
     for axis in axes:
@@ -298,7 +154,14 @@ def result_table(plan: Plan, outcomes: Sequence[Outcome], recipes: Mapping[str, 
     for heading in ("test", "train", "loss", "time"):
         table.add_column(heading, justify="right")
     table.add_column("")
-    for outcome in sorted(outcomes, key=_rank):
+    ranked = sorted(outcomes, key=_rank)
+    cut = len(ranked) - LAST_ROWS if len(ranked) > MAX_ROWS else None
+    for number, outcome in enumerate(ranked):
+        if cut and MAX_ROWS - LAST_ROWS <= number < cut:
+            if number == cut - 1:
+                more = counted(len(ranked) - MAX_ROWS, "run")
+                table.add_row(*[""] * (len(axes) + 4), f"{more} more between these, in the report")
+            continue
         settings, last = outcome.job.settings, outcome.metrics
         cells = [format_value(settings.flat()[axis]) for axis in axes]
         if outcome.failure or not last:

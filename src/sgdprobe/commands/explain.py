@@ -11,7 +11,7 @@ from sgdprobe import reports, tracking
 from sgdprobe.commands.answers import answer, answering
 from sgdprobe.commands.console import print_contradictions, reading_store
 from sgdprobe.commands.explain_options import check_options, parser, recipe_pairs, study_spec
-from sgdprobe.config.formatting import duration, format_value
+from sgdprobe.config.formatting import duration, format_value, terminal_columns
 from sgdprobe.config.recipe_pair import RecipePair, compose_pairs
 from sgdprobe.errors import EXIT_FAILED, StoreError, UserError, one_line
 from sgdprobe.paths import study_folder
@@ -119,13 +119,13 @@ def print_plan(
         words += f", {len(missing)} to run: about {time}"
     if study.spec.seeds == given.seeds:  # not at each further look
         print(_listed(study.factorial.factors))
-    print(fill(words, 80))
+    print(fill(words, terminal_columns()))
     if (n := study.spec.seeds) < FEW_SEEDS:
         print(
             fill(
                 f"{n} seeds: each interval reaches {reach(n):.1f} standard deviations of a seed to "
                 f"either side, that of 10 seeds {reach(10):.1f}; only large differences are clear",
-                80,
+                terminal_columns(),
             )
         )
 

@@ -14,13 +14,12 @@ from sgdprobe import tracking
 from sgdprobe.commands.answers import JSON_HELP, answer, answering
 from sgdprobe.commands.cli import STORE_HELP, Parser
 from sgdprobe.commands.console import (
-    RunProgress,
-    SweepProgress,
     plain_console,
     print_table,
     reading_store,
     where_to_look,
 )
+from sgdprobe.commands.progress import RunProgress, SweepProgress
 from sgdprobe.config.formatting import duration, percent
 from sgdprobe.config.settings import Settings, SweepSettings, check_value
 from sgdprobe.config.validators import N_JOBS, nullable, number

@@ -15,7 +15,6 @@ from sgdprobe import tracking
 from sgdprobe.commands import train
 from sgdprobe.commands.answers import answer, outcome_facts
 from sgdprobe.commands.console import (
-    SweepProgress,
     plain_console,
     print_numerical,
     print_table,
@@ -23,6 +22,7 @@ from sgdprobe.commands.console import (
     seed_line,
     where_to_look,
 )
+from sgdprobe.commands.progress import SweepProgress
 from sgdprobe.commands.report import question, sweep_table, write_page
 from sgdprobe.commands.showing import show_sweep
 from sgdprobe.config.formatting import counted, duration

@@ -9,12 +9,12 @@ from sgdprobe import reports, tracking
 from sgdprobe.commands.answers import JSON_HELP, answer, answering, outcome_facts
 from sgdprobe.commands.completion import by_hydra
 from sgdprobe.commands.console import (
-    RunProgress,
     advice,
     plain_console,
     print_numerical,
     where_to_look,
 )
+from sgdprobe.commands.progress import RunProgress
 from sgdprobe.config import arguments
 from sgdprobe.config.compose import run_hydra
 from sgdprobe.config.formatting import duration, percent, run_name

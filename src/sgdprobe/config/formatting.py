@@ -1,5 +1,7 @@
 """Text of values, numbers, durations and lists, and the names of runs."""
 
+import re
+import shutil
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -63,6 +65,47 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def terminal_columns() -> int:
+    """Return how wide text is: as the terminal, and at most 80 characters."""
+    return min(80, shutil.get_terminal_size().columns)
+
+
+def fitted(text: str, columns: int) -> str:
+    """Return text with its lines broken between words, so that no terminal breaks a word.
+
+    Commands, paths and addresses stay in one piece, so that they can be copied. Fields that two
+    spaces separate stay whole. Codes that move the cursor stay where they are.
+    """
+    return "\n".join(_fitted_line(line, columns) for line in text.split("\n"))
+
+
+CURSOR = re.compile(r"(\r|\x1b\[[\d;?]*[A-Za-z])*")
+COPIED = re.compile(r"^\s*((to compare|in MLflow|type): )?(python|sgdprobe|mlflow|cd|pip) ")
+UNIT = re.compile(r"(?<=\d) (?=%|s\b|points?\b)")  # a number and its unit
+INDENT = "  "
+
+
+def _fitted_line(line: str, columns: int) -> str:
+    codes = CURSOR.match(line)
+    text = line[codes.end() :] if codes else line
+    if len(text) <= columns or "\x1b" in text or "\r" in text or COPIED.match(text):
+        return line
+    indent = text[: len(text) - len(text.lstrip())]
+    fields = re.split(r" {2,}", text.strip())
+    gap = "  " if len(fields) > 2 else " "
+    words = fields if len(fields) > 2 else UNIT.sub("\0", text.strip()).split(" ")
+    lines, current = [], ""
+    for word in words:
+        if current and len(indent) + len(current) + len(gap) + len(word) > columns:
+            lines.append(indent + current)
+            indent = indent if lines[1:] else indent + INDENT
+            current = word
+        else:
+            current = f"{current}{gap}{word}" if current else word
+    lines.append(indent + current)
+    return line[: len(line) - len(text)] + "\n".join(lines).replace("\0", " ")
 
 
 def listing(words: Sequence[str]) -> str:

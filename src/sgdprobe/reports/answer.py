@@ -3,15 +3,13 @@
 from textwrap import wrap
 from typing import Any
 
-from sgdprobe.config.formatting import counted, listing, percent
+from sgdprobe.config.formatting import counted, listing, percent, terminal_columns
 from sgdprobe.reports.explanation import StudySummary
 from sgdprobe.reports.format import MARK, interval, points
 from sgdprobe.reports.render import to_markdown
 from sgdprobe.reports.sweep import SweepTable
 from sgdprobe.study.effects import SUFFICIENT_WITHIN
 from sgdprobe.study.intervals import Estimate
-
-TERMINAL_COLUMNS = 80
 
 
 def verdict(study: StudySummary) -> list[str]:
@@ -85,6 +83,7 @@ def sweep_answer(table: SweepTable) -> str:
 def wrapped(line: str) -> list[str]:
     """A line in the columns of a terminal; names stay whole."""
     options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-    if len(line) <= TERMINAL_COLUMNS:
+    columns = terminal_columns()
+    if len(line) <= columns:
         return [line]
-    return wrap(line, TERMINAL_COLUMNS, subsequent_indent="  ", **options)
+    return wrap(line, columns, subsequent_indent="  ", **options)
