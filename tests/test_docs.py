@@ -205,8 +205,8 @@ def test_make_knows_every_target() -> None:
 KINDS = [f"python src/{path.name}" for path in (ROOT / "src").glob("*.py")] + ["python src/NAME.py"]
 KINDS += [f"sgdprobe {name}" for name in (*COMMANDS, "NAME", "COMMAND")]
 KINDS += ["make ", "mlflow ", "python3 -m venv", "python -m pytest", "python -m http.server"]
-KINDS += ["pip install -e .", "pip install sgdprobe-*.whl"]
-KINDS += ["python docs/regenerate.py", "python docs/site.py"]
+KINDS += ["pip install -e .", "pip install sgdprobe-*.whl", "pip wheel --no-deps ."]
+KINDS += ["python docs/regenerate.py", "python docs/site.py", "python docs/demo.py"]
 KINDS += [f"python examples/{name}_by_hand.py" for name in ("train", "gradients")]
 KINDS += [
     f"python experiments/{study}/study.py"
