@@ -1,6 +1,5 @@
 """Look at a finished sweep: its page, and MLflow. Nothing is trained."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 from sgdprobe import tracking
-from sgdprobe.commands import known_commands
+from sgdprobe.commands import ui
 from sgdprobe.commands.answers import JSON_HELP, answer, answering
 from sgdprobe.commands.browser import open_in_browser
 from sgdprobe.commands.cli import Parser
@@ -16,10 +15,10 @@ from sgdprobe.commands.report import sweep_table, write_page
 from sgdprobe.config.compose import known_recipes
 from sgdprobe.config.formatting import counted, percent
 from sgdprobe.errors import UserError, one_line
-from sgdprobe.paths import CLONE, PACKAGE, sqlite_uri
+from sgdprobe.paths import PACKAGE, sqlite_uri
 from sgdprobe.provenance.command import command_line
 
-# A store of the recipe `sweep`, made by `python docs/regenerate.py demo`.
+# A store of the recipe `sweep`, made by `python docs/demo.py`.
 ARCHIVE = PACKAGE / "data" / "demo.zip"
 STORE = "mlflow.db"
 ELSEWHERE = "--folder NAME unpacks the demo elsewhere"
@@ -32,9 +31,9 @@ def main(words: Sequence[str]) -> int:
         folder = Path(given.folder).absolute()
         unpack(folder)
         _look(folder)
-    if sys.stdout.isatty() and not (given.no_ui or given.json) and "ui" in known_commands():
-        _start_ui(folder)
-    return 0
+    if not sys.stdout.isatty() or given.no_ui or given.json:
+        return 0
+    return ui.main(["--uri", sqlite_uri(folder / STORE)])
 
 
 def parser() -> Parser:
@@ -93,13 +92,3 @@ def _look(folder: Path) -> None:
         {"folder": folder, "store": uri, "page": page, "url": store.experiment_url()}
         | {"sweep": table.name, **table.facts()}
     )
-
-
-def _start_ui(folder: Path) -> None:
-    """Become `sgdprobe ui` of the demo's store, until Ctrl-C."""
-    os.chdir(folder)  # MLflow reads relative paths of artifacts from here
-    os.environ["MLFLOW_TRACKING_URI"] = sqlite_uri(folder / STORE)
-    source = [str(PACKAGE.parent)] * bool(CLONE)  # the scripts of a clone need no installation
-    os.environ["PYTHONPATH"] = os.pathsep.join([*source, os.environ.get("PYTHONPATH", "")])
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "sgdprobe", "ui"])  # noqa: S606
