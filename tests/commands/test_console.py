@@ -116,3 +116,11 @@ def test_a_figure_of_one_epoch_has_whole_ticks() -> None:
         low, high = axes.get_xlim()
         assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1.0]
     assert (loss.get_ylim()[0], accuracy.get_ylim()) == (0, (0, 1))
+
+
+def test_a_file_gets_no_progress_bar_where_colours_are_forced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in Jupyter, whose kernels set FORCE_COLOR."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert shown.plain_console(io.StringIO()).is_terminal is False

@@ -27,7 +27,11 @@ MAX_ROWS, LAST_ROWS = 100, 10  # of a table of runs, and those of them that are 
 
 def plain_console(file: IO[str] | None = None) -> Console:
     """Return a console that prints text as it is, without its markup and its line breaks."""
-    return Console(file=file, highlight=False, markup=False, soft_wrap=True)
+    # FORCE_COLOR, which Jupyter sets, would put a progress bar into a file.
+    terminal = None if (file or sys.stdout).isatty() else False
+    return Console(
+        file=file, highlight=False, markup=False, soft_wrap=True, force_terminal=terminal
+    )
 
 
 def reading_store() -> Status:
