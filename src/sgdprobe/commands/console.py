@@ -108,8 +108,9 @@ def print_contradictions(runs: "Sequence[tracking.RecordedRun]") -> None:
         sys.stderr.write("\n".join([head, *lines[:MAX_SHOWN], *more, ""]))
 
 
-def where_to_look(url: str, command: str | None) -> str:
+def where_to_look(store: "tracking.Store") -> str:
     """Return the address to open next, and the command that serves and opens it."""
+    command, url = store.ui_command(), store.experiment_url()
     return f"to compare: {f'{command}, which opens' if command else 'open'}\n  {url}"
 
 

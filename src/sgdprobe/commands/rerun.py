@@ -115,6 +115,7 @@ def rerun_run(word: str, options: RerunOptions) -> int:
     _print_source_changes([record])
     _print(f"rerunning run {run.run_id} ({run.name}) of experiment {run.experiment}")
     job, store = _task(record, settings, options)
+    tracking.show(store, ())  # an older version's experiment has no view
     with RunProgress(*updates_and_epochs(settings, data), CONSOLE) as progress:
         outcome = run_job(job, store, progress)
     verdict = _compare(record, outcome, store)
@@ -122,7 +123,7 @@ def rerun_run(word: str, options: RerunOptions) -> int:
         *([outcome.failure.message] if outcome.failure else []),
         *_verdict_lines(verdict),
         f"run {outcome.run_id} in experiment {store.experiment}",
-        where_to_look(store.experiment_url(), store.ui_command()),
+        where_to_look(store),
     )
     answer(_facts(run, verdict, outcome))
     return 0 if verdict.same else 1
@@ -213,7 +214,7 @@ def _at_commit(
     # Programs up to version 0.2 end by pointing to their own folder, which is removed now.
     store = tracking.find_experiment(options.uri, records[0].run.experiment)
     if store is not None:
-        _print(where_to_look(store.experiment_url(), store.ui_command()))
+        _print(where_to_look(store))
     return code
 
 

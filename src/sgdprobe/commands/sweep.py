@@ -152,7 +152,7 @@ def print_end(
         progress.print(line)
     progress.print(f"sweep {plan.sweep}: {progress.counts()}, in {duration(seconds)}")
     for store in stores:
-        progress.print(where_to_look(store.experiment_url(), store.ui_command()))
+        progress.print(where_to_look(store))
 
 
 def print_report(

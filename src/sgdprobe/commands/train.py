@@ -82,7 +82,7 @@ def train_command(
         f"{outcome.status} in {duration(outcome.seconds)}: {result}",
         *filter(None, [advice(outcome, words, data.classes)]),
         f"run {outcome.run_id} in experiment {store.experiment}",
-        where_to_look(store.experiment_url(), store.ui_command()),
+        where_to_look(store),
     ):
         console.print(line)
     answer(
