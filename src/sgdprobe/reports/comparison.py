@@ -1,6 +1,6 @@
 """Two recorded runs side by side: what was set, where their numbers part, how they ended."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +12,12 @@ from sgdprobe import tracking
 from sgdprobe.config.formatting import percent
 from sgdprobe.config.settings import OPERATIONAL
 from sgdprobe.reports import plotting as style
-from sgdprobe.reports.plotting import svg
+from sgdprobe.reports.inline import pictures
 from sgdprobe.reports.render import write_report
 from sgdprobe.run.ending import ENDINGS
 
-MAIN = ("loss", "train_accuracy", "test_accuracy", "validation_accuracy")
-SYMPTOM = "symptom/"
+CURVES = ("loss", "train_accuracy", "test_accuracy")
+MAIN = (*CURVES, "validation_accuracy")
 FINDINGS = ("preflight.", "course.")
 # Tags that say with what a run was computed.
 VERSIONS = {
@@ -185,22 +185,23 @@ def verdict(pair: RunPair) -> str:
 
 def curves(pair: RunPair) -> Figure:
     """Draw loss, training and test accuracy of both runs over epochs."""
-    figure = Figure(figsize=(style.WIDTH, 3.4), layout="constrained")
-    axes = figure.subplots(1, 3)
-    for metric, place in zip(MAIN[:3], axes, strict=True):
+    columns = min(style.layout().columns, len(CURVES))
+    rows = len(CURVES) // columns
+    figure = Figure(figsize=(style.layout().width, 3.0 * rows + 0.4), layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for metric, axes in zip(CURVES, grid, strict=True):
         for run, (colour, marker, dashes) in zip(pair.runs, style.STYLES[1:3], strict=True):
             values = run.series.get(metric, ())
-            place.plot(
+            axes.plot(
                 range(1, len(values) + 1), values, color=colour, marker=marker,
-                linestyle=dashes, markersize=3, linewidth=1.2,
-                label=f"{run.run_id[:8]} {run.name}",
+                linestyle=dashes, markersize=3, linewidth=1.2, label=run.run_id[:8],
             )  # fmt: skip
-        place.set(xlabel="epoch", title=metric.replace("_", " "))
-        style.whole_epochs(place)
-        style.despine(place)
+        axes.set(xlabel="epoch", title=metric.replace("_", " "))
+        style.whole_epochs(axes)
+        style.despine(axes)
         if metric != "loss":
-            style.accuracy_over_epochs(place)
-    style.legend_above(figure, [axes[0]])
+            style.accuracy_over_epochs(axes)
+    style.legend_above(figure, grid[:1])
     return figure
 
 
@@ -210,7 +211,6 @@ def write_comparison(pair: RunPair, folder: Path, command: str) -> list[Path]:
         "pair": pair,
         "rows": comparison_lines(pair),
         "command": command,
-        "symptoms": [name for name in pair.metrics if name.startswith(SYMPTOM)],
     }
-    images: Sequence[tuple[str, bytes]] = [("curves.svg", svg(curves(pair)))]
-    return write_report(folder, "comparison.md.j2", facts, {}, dict(images))
+    images = pictures(lambda: {"curves.svg": curves(pair)})
+    return write_report(folder, "comparison.md.j2", facts, {}, images)
