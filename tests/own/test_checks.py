@@ -271,6 +271,7 @@ RIGHT: dict[str, dict[str, object]] = {
     "ReLU": {"edits": RELU},
     "float32": {"edits": SINGLE},
     "ReLU in float32": {"edits": [*SINGLE, *RELU]},
+    "rounded to float32": {"edits": [("    return y\n", '    return y.astype("f")\n')]},
     "layers, scores": {"name": "LayeredNet", "more": LAYERED},
     "one-hot labels alone": {
         "edits": [("np.eye(like.shape[1], dtype=like.dtype)[t] if t.ndim == 1 else t", "t")]

@@ -1,7 +1,10 @@
 """Loops of the user's own in the store: symptoms by hand, endings, what commands say of them."""
 
 import csv
+import json
 import math
+import runpy
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -12,6 +15,7 @@ import pytest
 from support import client_of, points_of, runs_in
 
 from sgdprobe import tracking
+from sgdprobe.commands import predict, rerun
 from sgdprobe.errors import UserError
 from sgdprobe.nn import DivergedError
 from sgdprobe.own.loop import OwnRun, gradient_symptoms, layers_of, record, slope_symptoms
@@ -110,28 +114,26 @@ def uri(new_store: Callable[[], str]) -> str:
 
 @pytest.fixture(scope="module")
 def programs(
-    uri: str, project: Path, run_commands: Callable[..., Answers],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Answers:  # fmt: skip
-    """The program with two widths, the first twice, as processes; then commands about its runs."""
+    uri: str, run_commands: Callable[..., Answers], tmp_path_factory: pytest.TempPathFactory
+) -> Answers:
+    """The program with two widths, the first twice; a run of sgdprobe's; commands about them."""
     folder = tmp_path_factory.mktemp("loop")
-    path = f"import sys\nsys.path.insert(0, {str(project / 'src')!r})\n"
-    (folder / "mine.py").write_text(path + PROGRAM)
-    options = {"MLFLOW_TRACKING_URI": uri, "cwd": folder}
-    made = run_commands([["10"], ["20"], ["10"]], script="mine.py", root=folder, **options)
-    (trained,) = run_commands([["book", "tracking.experiment=mine"]], **options)
-    first = runs_in(uri)[0].info.run_id
+    (folder / "mine.py").write_text(PROGRAM)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        for width in ("10", "20", "10"):
+            patch.setattr(sys, "argv", ["mine.py", width])
+            runpy.run_path(str(folder / "mine.py"))
+    first, options = runs_in(uri)[0].info.run_id, {"MLFLOW_TRACKING_URI": uri}
     return [
-        *made,
-        trained,
+        *run_commands([["book", "tracking.experiment=mine"]], **options),
         *run_commands([["mine"], [first]], script="src/report.py", **options),
-        *run_commands([[first]], script="src/rerun.py", **options),
         *run_commands([[first, "last", "--json"]], script="src/compare.py", **options),
     ]
 
 
 def test_a_loop_is_recorded_like_any_run(programs: Answers, uri: str) -> None:
-    assert [answer.returncode for answer in programs[:4]] == [0] * 4, programs[0].stderr
+    assert [answer.returncode for answer in programs] == [0] * 4, programs
     run = runs_in(uri)[0]
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "lr=0.1 width=10 relu seed=0"
@@ -165,7 +167,7 @@ def test_equal_runs_have_one_key_and_others_another(programs: Answers, uri: str)
 
 
 def test_the_page_of_the_experiment_has_both_kinds_of_runs(programs: Answers) -> None:
-    answer = programs[4]
+    answer = programs[1]
     assert (answer.returncode, answer.stderr) == (0, "")
     with (Path(answer.stdout.strip()).parent / "cells.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -176,19 +178,28 @@ def test_the_page_of_the_experiment_has_both_kinds_of_runs(programs: Answers) ->
     }  # fmt: skip
 
 
-def test_commands_speak_of_it_sensibly(programs: Answers, uri: str) -> None:
-    report, rerun, compare = programs[5:]
+def test_commands_speak_of_it_sensibly(
+    programs: Answers, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, compare = programs[2:]
     assert (report.returncode, report.stderr) == (0, "")
     page = Path(report.stdout.splitlines()[-1])
     assert "loss_at_every_update" in page.read_text() or list(page.parent.glob("loss_at_every*"))
     first = runs_in(uri)[0].info.run_id
-    assert (rerun.returncode, rerun.stdout) == (2, "")
-    assert rerun.stderr == (
-        f"{first} (lr=0.1 width=10 relu seed=0) was trained by a loop of your own (mine.py): "
-        "it can't be rerun\n"
-    )
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    own = rf"^{first} \(lr=0.1 width=10 relu seed=0\) was trained by a loop of your own \(mine.py\)"
+    with pytest.raises(UserError, match=rf"{own}: it can't be rerun$"):
+        rerun.main([first])
+    with pytest.raises(UserError, match=rf"{own}, not by sgdprobe$"):
+        predict.main([first, "digit.png"])
     assert compare.returncode == 0, compare.stderr
-    assert '"contradictions": [\n' not in compare.stdout
+    found = json.loads(compare.stdout)
+    assert [run["contradictions"] for run in found["runs"]] == [[], []]
+    assert found["settings"] == {
+        "network.activation": ["relu", "sigmoid"], "width": ["10", "–"],
+    }  # fmt: skip
+    assert "training.batch_size" in found["runs"][0]["not_recorded"]
+    assert found["runs"][1]["not_recorded"] == []
     assert "contradict themselves" not in compare.stderr
 
 

@@ -82,6 +82,11 @@ class Classifier:
         """Read it from a run's record. Raises UserError where there is none."""
         files = tracking.recorded_files(uri, run, FILES)
         name = f"{run.run_id} ({run.name})"
+        if run.own_loop:
+            program = run.tags["own_loop"]
+            raise UserError(
+                f"{name} was trained by a loop of your own ({program}), not by sgdprobe"
+            )
         if "weights.npz" not in files:
             raise UserError(f"{name} has no weights to classify with: it is {run.state}")
         seen = files.get("provenance.json", {}).get("seen", {})

@@ -53,10 +53,21 @@ class RunPair:
 
     @cached_property
     def settings(self) -> dict[str, tuple[str, str]]:
-        """The settings that differ, with both values; those that change no number are left out."""
+        """The settings that differ, with both values; those that change no number are left out.
+
+        So are those that a loop of the user's did not record: nobody knows its value.
+        """
         params = {**self.first.params, **self.second.params}
-        pairs = {key: self._both(key) for key in params if key not in OPERATIONAL}
+        unknown = {key for run in self.runs for key in self.not_recorded(run)}
+        pairs = {key: self._both(key) for key in params if key not in OPERATIONAL | unknown}
         return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+    def not_recorded(self, run: "tracking.RecordedRun") -> list[str]:
+        """The settings that the other run has, and a loop of the user's did not record."""
+        other = self.second if run is self.first else self.first
+        if not run.own_loop:
+            return []
+        return [key for key in other.params if key not in run.params and key not in OPERATIONAL]
 
     def _both(self, key: str) -> tuple[str, str]:
         return self.first.params.get(key, NONE), self.second.params.get(key, NONE)
@@ -132,6 +143,7 @@ class RunPair:
                     "ending": run.tags.get("diagnostic.ending"),
                     "failure": run.failure.message if run.failure else None,
                     "findings": self.findings(run),
+                    "not_recorded": self.not_recorded(run),
                     "contradictions": list(run.contradictions),
                 }
                 for run, epochs in zip(self.runs, self.epochs, strict=True)
@@ -163,6 +175,10 @@ def comparison_lines(pair: RunPair) -> list[tuple[str, str, str]]:
     rows += [("name", *(run.name for run in pair.runs))]
     rows += [("experiment", *(run.experiment for run in pair.runs))]
     rows += [(key, *values) for key, values in (pair.settings | pair.versions).items()]
+    missing = [len(pair.not_recorded(run)) for run in pair.runs]
+    if any(missing):
+        shown_ = (f"{n} settings" if n else NONE for n in missing)
+        rows += [("not recorded", *shown_)]  # type: ignore[list-item]
     rows += [("epochs", *map(str, pair.epochs))]
     rows += [
         (name, *(shown(name, value) for value in values)) for name, values in pair.metrics.items()
