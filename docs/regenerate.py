@@ -204,7 +204,7 @@ def write_outputs(chosen: Sequence[Path]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             project = Path(folder) / "sgdprobe"
             left_out = (".venv", "build", "mlruns", "mlflow.db*", "*_cache", "__pycache__")
-            shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(*left_out))
+            shutil.copytree(ROOT, project, symlinks=True, ignore=shutil.ignore_patterns(*left_out))
             answered = partial(_answered, project=project, took=took)
             page.write_text(CONSOLE.sub(answered, page.read_text()))
         if page == README:  # the commands of the two are the same
