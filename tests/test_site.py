@@ -32,6 +32,14 @@ def test_every_page_is_in_the_navigation() -> None:
     assert sorted(names - {*listed}) == [], "add the page to docs/mkdocs.yml"
 
 
+def test_navigation_and_table_of_contents_have_one_order() -> None:
+    contents = (ROOT / "docs/README.md").read_text()
+    for part in ("how-to", "reference", "explanation"):
+        navigation = [name for name in site().pages() if name.startswith(f"docs/{part}/")]
+        listed = re.findall(rf"\(({part}/[\w-]+\.md)\)", contents)
+        assert listed == [name.removeprefix("docs/") for name in navigation]
+
+
 def test_a_page_brings_the_files_that_it_links_to(tmp_path: Path) -> None:
     site().lay_out(tmp_path)
     for name in ("README.md", "docs/two-changes.svg", "LICENSE", "examples/train_by_hand.py"):
