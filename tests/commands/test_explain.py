@@ -202,7 +202,8 @@ def test_a_database_and_a_server_give_the_same_results(
     study: Path, store: str, client: "MlflowClient"
 ) -> None:
     from sgdprobe import tracking
-    from sgdprobe.tracking.queries import RunReader, SqlReader
+    from sgdprobe.tracking.queries import RunReader
+    from sgdprobe.tracking.sql import SqlReader
 
     rows = {row["run_id"]: row for row in lines(study.parent / "explain-book-book")}
     keys = [client.get_run(run_id).data.tags["key"] for run_id in rows]

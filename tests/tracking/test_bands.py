@@ -10,7 +10,8 @@ from support import client_of, runs_in
 from sgdprobe import tracking
 from sgdprobe.errors import SettingsError
 from sgdprobe.tracking import Band, Store, bands
-from sgdprobe.tracking.queries import Condition, RunReader, SqlReader
+from sgdprobe.tracking.queries import Condition, RunReader
+from sgdprobe.tracking.sql import SqlReader
 
 BAND = Band(
     cell="abc",

@@ -12,7 +12,8 @@ from support import path_of
 from sgdprobe import tracking
 from sgdprobe.errors import SettingsError
 from sgdprobe.tracking import artifacts, find, queries
-from sgdprobe.tracking.queries import Condition, RunReader, SqlReader
+from sgdprobe.tracking.queries import Condition, RunReader
+from sgdprobe.tracking.sql import SqlReader
 
 EXPERIMENTS, RUNS = ("notes", "it's best"), 5
 QUOTED = """it's "[50]" \\"""

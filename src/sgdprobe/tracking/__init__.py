@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sgdprobe.tracking.model import *
     from sgdprobe.tracking.own_runs import *
     from sgdprobe.tracking.queries import *
+    from sgdprobe.tracking.readers import *
     from sgdprobe.tracking.recorder import *
     from sgdprobe.tracking.runs import *
     from sgdprobe.tracking.server import *
@@ -31,8 +32,18 @@ if TYPE_CHECKING:
 
 # Searched in this order; the first three do without MLflow.
 MODULES = (
-    *("runs", "address", "server", "store", "queries", "liveness", "creation", "recorder"),
-    *("find", "artifacts", "consistency", "model", "own_runs", "descriptions", "view", "bands"),
+    *("runs", "address", "server", "store", "queries", "readers", "liveness", "creation"),
+    *(
+        "recorder",
+        "find",
+        "artifacts",
+        "consistency",
+        "model",
+        "own_runs",
+        "descriptions",
+        "view",
+        "bands",
+    ),
 )
 
 # MLflow reads these when it is imported, which the modules do.

@@ -27,7 +27,7 @@ from sgdprobe.tracking.consistency import (
 from sgdprobe.tracking.find import ALSO_IN, with_series
 from sgdprobe.tracking.liveness import is_dead
 from sgdprobe.tracking.model import WEIGHTS
-from sgdprobe.tracking.queries import reader
+from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.runs import RecordedRun
 from sgdprobe.tracking.store import (
     artifact_root,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from mlflow.entities import Metric, Param
 
 from sgdprobe.tracking.descriptions import NOTE, fitting
-from sgdprobe.tracking.queries import CELL, KIND, Condition, reader
+from sgdprobe.tracking.queries import CELL, KIND, Condition
+from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.runs import RecordedRun
 from sgdprobe.tracking.store import Store, store_errors
 

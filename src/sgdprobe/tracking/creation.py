@@ -24,7 +24,7 @@ from sqlalchemy.exc import SADeprecationWarning, SQLAlchemyError
 from sgdprobe.paths import PROJECT_ROOT, STORE, folder_name
 from sgdprobe.tracking.address import file_exists, is_database, sqlite_file, store_uri
 from sgdprobe.tracking.liveness import mark_dead_runs_killed
-from sgdprobe.tracking.queries import create_indexes
+from sgdprobe.tracking.sql import create_indexes
 from sgdprobe.tracking.store import (
     Store,
     active_experiment,

@@ -13,7 +13,8 @@ from statistics import median
 from sgdprobe.errors import MissingStore, SettingsError
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.tracking.consistency import checked
-from sgdprobe.tracking.queries import OLDEST, RUN_ID, Condition, RunReader, connect, pattern, reader
+from sgdprobe.tracking.queries import OLDEST, RUN_ID, Condition, RunReader, pattern
+from sgdprobe.tracking.readers import connect, reader
 from sgdprobe.tracking.runs import RecordedRun
 from sgdprobe.tracking.store import Store, find_experiment
 

@@ -17,7 +17,8 @@ from sqlalchemy import text
 from sgdprobe.errors import RunClaimed
 from sgdprobe.provenance.processes import heart_has_stopped, process_is_gone, process_tags
 from sgdprobe.tracking.address import is_database, is_server
-from sgdprobe.tracking.queries import Condition, reader
+from sgdprobe.tracking.queries import Condition
+from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.runs import Failure, RecordedRun
 from sgdprobe.tracking.store import (
     Store,

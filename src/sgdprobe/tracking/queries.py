@@ -1,39 +1,23 @@
-"""Questions to a store about its runs: one interface, for a server and for a database.
+"""Questions to a store about its runs, and their answers from a server.
 
-MLflow's own search and histories take a minute for a thousand runs; a database is therefore asked
-directly, in the tables that MLflow keeps there. A server is asked for no run that is not needed.
+A server is asked for no run that is not needed. `sql` has the answers from a database.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    TableClause,
-    column,
-    inspect,
-    literal_column,
-    select,
-    table,
-    text,
-)
-from sqlalchemy.exc import SQLAlchemyError
 
-from sgdprobe.tracking.address import is_database, run_url, store_uri
+from sgdprobe.tracking.address import run_url
 from sgdprobe.tracking.runs import RecordedRun
-from sgdprobe.tracking.store import check_exists, client_of, engine, store_errors
+from sgdprobe.tracking.store import client_of, store_errors
 
-__all__ = ["RunReader", "connect", "reader"]
+__all__ = ["RunReader"]
 
 Series = Mapping[str, Mapping[str, Sequence[float]]]  # by run id and metric
 
@@ -41,9 +25,6 @@ CHUNK = 500  # values in one question; databases limit how long one may be
 PAGE = 1000
 AT_ONCE = 4  # requests to a server; `mlflow server` has four processes
 DETAILS = ("params", "tags", "metrics")
-INDEXED_TAGS = ("key", "program", "sweep")
-INDEXES = {f"sgdprobe_tag_{tag}": f"tags (value) WHERE key = '{tag}'" for tag in INDEXED_TAGS}
-INDEXES["sgdprobe_newest"] = "runs (start_time DESC, run_uuid)"
 RUN_ID = "attributes.run_id"
 KIND, CELL = "kind", "cell"  # the tag of a band, which is made from runs, but is none
 NEWEST, OLDEST = "attributes.start_time DESC", "attributes.start_time ASC"
@@ -63,18 +44,6 @@ class Condition(NamedTuple):
 def pattern(word: str) -> str:
     """Return a word for LIKE. MLflow's search knows no escapes: what has a meaning matches any."""
     return re.sub(r"""['"\\%\[\]*?]""", "_", word)
-
-
-def connect(uri: str | None) -> "RunReader":
-    """Return a reader of a store. Raises MissingStore, or another StoreError."""
-    uri = store_uri(uri)
-    check_exists(uri)
-    return reader(uri)
-
-
-def reader(uri: str) -> "RunReader":
-    """Return a reader of a store that is known to exist."""
-    return SqlReader(uri) if is_database(uri) else RunReader(uri)
 
 
 @dataclass(frozen=True)
@@ -107,7 +76,7 @@ class RunReader:
             ids = [experiment_id] if experiment_id else list(self._experiments)
             search = partial(_search, client_of(self.uri), ids, limit, order, bands)
             found = [run for some in pool.map(search, _filters(conditions, among)) for run in some]
-            return _oldest_first({run.info.run_id: self._converted(run) for run in found}.values())
+            return oldest_first({run.info.run_id: self._converted(run) for run in found}.values())
 
     def with_ids(self, run_ids: Collection[str]) -> list[RecordedRun]:
         """Return the runs with these ids."""
@@ -155,7 +124,7 @@ def _filters(
     field, values = among or ("", [])
     alternatives = [_filter(Condition(field, "=", value)) for value in sorted(set(values))]
     if field == RUN_ID:
-        lists = (", ".join(map(_quoted, chunk)) for chunk in _chunks(values))
+        lists = (", ".join(map(_quoted, chunk)) for chunk in chunks(values))
         alternatives = [f"{field} IN ({some})" for some in lists]
     for alternative in [""] if among is None else alternatives:
         yield " AND ".join(filter(None, [*texts, alternative]))
@@ -170,7 +139,8 @@ def _filter(condition: Condition) -> str:
     return f"{field} {operator} {_quoted(value)}"
 
 
-def _chunks(values: Collection[str]) -> list[list[str]]:
+def chunks(values: Collection[str]) -> list[list[str]]:
+    """Return the values in lists that fit into one question."""
     ordered = sorted(set(values))
     return [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
 
@@ -180,7 +150,8 @@ def _quoted(value: str) -> str:
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 
-def _oldest_first(runs: Iterable[RecordedRun]) -> list[RecordedRun]:
+def oldest_first(runs: Iterable[RecordedRun]) -> list[RecordedRun]:
+    """Return the runs by the time of their start."""
     return sorted(runs, key=lambda run: (run.start_time, run.run_id))
 
 
@@ -215,135 +186,3 @@ def _search(
         found += [run for run in page if (run.data.tags.get(KIND) == CELL) == bands]
         token = page.token or ""
     return found[:limit]
-
-
-def _table(name: str, *columns: str) -> TableClause:
-    return table(name, *map(column, columns))
-
-
-RUNS = _table(
-    *("runs", "run_uuid", "name", "experiment_id", "status"),
-    *("start_time", "end_time", "artifact_uri", "lifecycle_stage"),
-)
-EXPERIMENTS = _table("experiments", "experiment_id", "name")
-PARAMS, TAGS, LATEST = (
-    _table(name, "run_uuid", "key", "value") for name in ("params", "tags", "latest_metrics")
-)
-METRICS = _table("metrics", "run_uuid", "key", "value", "step")
-
-COLUMNS = {**RUNS.c, "run_id": RUNS.c.run_uuid, "run_name": RUNS.c.name}  # by MLflow's names
-HEADS = (
-    select(RUNS, EXPERIMENTS.c.name.label("experiment"))
-    .join(EXPERIMENTS, EXPERIMENTS.c.experiment_id == RUNS.c.experiment_id)
-    .where(RUNS.c.lifecycle_stage == "active")
-)
-IS_BAND = (
-    select(TAGS.c.key)
-    .where(TAGS.c.key == KIND, TAGS.c.value == CELL, TAGS.c.run_uuid == RUNS.c.run_uuid)
-    .correlate(RUNS)
-    .exists()
-)
-
-
-class SqlReader(RunReader):
-    """The same questions to a database, in few queries however many runs there are."""
-
-    def find(
-        self,
-        *conditions: Condition,
-        among: tuple[str, Collection[str]] | None = None,
-        experiment_id: str | None = None,
-        limit: int | None = None,
-        order: str = NEWEST,
-        details: Collection[str] = DETAILS,
-        bands: bool = False,
-    ) -> list[RecordedRun]:
-        query = HEADS.where(IS_BAND if bands else ~IS_BAND)
-        query = query.where(*(_sql_condition(condition) for condition in conditions))
-        if experiment_id is not None:
-            query = query.where(RUNS.c.experiment_id == int(experiment_id))
-        if limit is not None:
-            key, _, direction = order.partition(" ")
-            by = _sql_field(key)
-            query = query.order_by(by.desc() if direction == "DESC" else by, RUNS.c.run_uuid)
-            query = query.limit(limit)
-        queries = [query]
-        if among is not None:
-            queries = [query.where(_is_among(among[0], chunk)) for chunk in _chunks(among[1])]
-        with store_errors(self.uri), engine(self.uri).connect() as connection:
-            heads = {head.run_uuid: head for each in queries for head in connection.execute(each)}
-            tables = zip(DETAILS, (PARAMS, TAGS, LATEST), strict=True)
-            parts = [
-                _by_run(connection, rows, heads if name in details else ()) for name, rows in tables
-            ]
-        return _oldest_first(
-            RecordedRun(
-                run_id, head.status, head.name, head.experiment,
-                run_url(self.uri, str(head.experiment_id), run_id), head.artifact_uri,
-                head.start_time, head.end_time, *(by_run[run_id] for by_run in parts),
-            )
-            for run_id, head in heads.items()
-        )  # fmt: skip
-
-    def series(self, runs: Collection[RecordedRun], names: Collection[str]) -> Series:
-        columns = METRICS.c
-        points = select(columns.run_uuid, columns.key, columns.value).order_by(columns.step)
-        wanted: Select[Any] = points.where(columns.key.in_(sorted(names)))
-        found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        with store_errors(self.uri), engine(self.uri).connect() as connection:
-            for chunk in _chunks([run.run_id for run in runs]):
-                rows: Iterable[Any] = connection.execute(wanted.where(columns.run_uuid.in_(chunk)))
-                for run_id, key, value in rows:
-                    found[run_id][key].append(value)
-        return found
-
-
-def _sql_field(field: str) -> ColumnElement[Any]:
-    kind, _, name = field.partition(".")
-    if kind == "attributes":
-        return COLUMNS[name]
-    of_run = (TAGS.c.key == name, TAGS.c.run_uuid == RUNS.c.run_uuid)
-    return select(TAGS.c.value).where(*of_run).correlate(RUNS).scalar_subquery()
-
-
-def _sql_condition(condition: Condition) -> ColumnElement[bool]:
-    field, operator, value = _sql_field(condition.field), condition.operator, condition.value
-    if operator == "IS NULL":
-        return field.is_(None)
-    if operator == "IS NOT NULL":
-        return field.is_not(None)
-    if operator == "=":
-        return _is_among(condition.field, [value])
-    return field.op(operator, is_comparison=True)(value)
-
-
-def _is_among(field: str, values: Collection[str]) -> ColumnElement[bool]:
-    name = field.removeprefix("tags.")
-    if name not in INDEXED_TAGS:  # the newest runs are then looked at one by one
-        return _sql_field(field).in_(values)
-    # Databases use an index only where its condition stands in the question word for word.
-    has_key: ColumnElement[bool] = literal_column(f"tags.key = '{name}'")
-    return RUNS.c.run_uuid.in_(select(TAGS.c.run_uuid).where(has_key, TAGS.c.value.in_(values)))
-
-
-def create_indexes(uri: str) -> None:
-    """Let a database find runs without reading all; one that refuses reads all."""
-    if engine(uri).dialect.name not in ("sqlite", "postgresql"):
-        return
-    with suppress(SQLAlchemyError), engine(uri).begin() as connection:
-        database = inspect(connection)
-        known = {i["name"] for name in ("runs", "tags") for i in database.get_indexes(name)}
-        for name in INDEXES.keys() - known:
-            connection.execute(text(f"CREATE INDEX {name} ON {INDEXES[name]}"))
-
-
-def _by_run(
-    connection: Connection, values: TableClause, ids: Collection[str]
-) -> Mapping[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = defaultdict(dict)
-    query: Select[Any] = select(values)
-    for chunk in _chunks(ids):
-        rows: Iterable[Any] = connection.execute(query.where(values.c.run_uuid.in_(chunk)))
-        for run_id, key, value in rows:
-            found[run_id][key] = value
-    return found

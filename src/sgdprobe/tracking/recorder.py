@@ -2,16 +2,14 @@
 
 import json
 import math
-import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import wraps
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -43,76 +41,20 @@ from sgdprobe.tracking.liveness import (
     store_time,
 )
 from sgdprobe.tracking.model import MODEL, WEIGHTS, write_model
-from sgdprobe.tracking.queries import RUN_ID, reader
+from sgdprobe.tracking.queries import RUN_ID
+from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.runs import FAILURE_TAGS, Failure, RecordedRun
 from sgdprobe.tracking.store import (
     Store,
-    artifact_root,
     local_folder,
     no_temporary_folder,
-    retry_when_locked,
     store_errors,
     temporary_folder,
 )
-from sgdprobe.tracking.timeouts import GIVE_UP_AFTER_S, HEARTBEAT_S, wait_longer_for_servers
+from sgdprobe.tracking.timeouts import HEARTBEAT_S, wait_longer_for_servers
+from sgdprobe.tracking.writing import store_write
 
 __all__ = ["RunRecorder"]
-
-P = ParamSpec("P")
-
-
-@contextmanager
-def _defer_signals() -> Iterator[None]:
-    """Hold back Ctrl-C and SIGTERM until a write has ended.
-
-    In the middle of one they would leave the store locked, by the very process that then wants to
-    mark its run KILLED. Signals arrive in a process's first thread; Dask works in another one.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        signal.signal(number, lambda number, _frame: held.append(number))
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, previous[number])
-        for late in held[:1]:
-            signal.raise_signal(late)
-
-
-def _store_write(
-    write: Callable[Concatenate["RunRecorder", P], None],
-) -> Callable[Concatenate["RunRecorder", P], None]:
-    """Make a write that no signal interrupts, from the directory of relative artifact paths.
-
-    After one timed-out write the store counts as broken, so that ending the run does not time out
-    again. Raises StoreError.
-    """
-
-    @wraps(write)
-    def complete(self: "RunRecorder", /, *args: P.args, **kwargs: P.kwargs) -> None:
-        if self._broken is not None:
-            raise self._broken
-
-        def once() -> None:
-            with _defer_signals(), artifact_root(self.store.uri):
-                write(self, *args, **kwargs)
-
-        started = time.monotonic()
-        try:
-            with store_errors(self.store.uri):
-                retry_when_locked(self.store.uri, once)
-        except StoreError as error:
-            if time.monotonic() - started > GIVE_UP_AFTER_S:
-                self._broken = error
-            raise
-
-    return complete
 
 
 class RunRecorder:
@@ -137,7 +79,7 @@ class RunRecorder:
         exclusive: bool = False,
     ) -> None:
         self._client = store.client()
-        self._broken: StoreError | None = None
+        self.broken: StoreError | None = None
         self._name, self._tags = name, tags
         self._settings, self._data = settings, data
         self._exclusive = exclusive
@@ -171,7 +113,7 @@ class RunRecorder:
     ) -> None:
         self._end(error)
 
-    @_store_write
+    @store_write
     def _create(self) -> None:
         """Create one run, also where a server creates it and its answer is lost.
 
@@ -203,13 +145,13 @@ class RunRecorder:
             self._withdraw(claim.run_id)
             raise
 
-    @_store_write
+    @store_write
     def _withdraw(self, original: str) -> None:
         self._client.set_tag(self.run_id, "duplicate_of", original)
         self._client.delete_run(self.run_id)
         self.run_id = ""
 
-    @_store_write
+    @store_write
     def _keep_claim(self) -> None:
         """Go on, if this run was taken for dead, unless another process has its claim by now.
 
@@ -239,7 +181,7 @@ class RunRecorder:
         """Return whether no sign of life was given for so long that the run may be taken over."""
         return awake_s() - self._beaten > self._settings.tracking.lease / 2
 
-    @_store_write
+    @store_write
     def _describe(self) -> None:
         settings, data = self._settings, self._data
         assert data is not None
@@ -259,7 +201,7 @@ class RunRecorder:
             self._client.log_inputs(self.run_id, datasets=inputs)
         self.text("settings.yaml", settings_yaml(settings))
 
-    @_store_write
+    @store_write
     def _log_params(self, texts: Mapping[str, str]) -> None:
         params = [Param(key, redact(text)) for key, text in texts.items()]
         held = [RunTag(CLAIM, HELD)] if self._exclusive else []
@@ -285,17 +227,17 @@ class RunRecorder:
         finally:
             self._set_status("FAILED" if isinstance(error, Exception) else "KILLED")
 
-    @_store_write
+    @store_write
     def _set_status(self, status: str) -> None:
         self._client.set_terminated(self.run_id, status)
 
-    @_store_write
+    @store_write
     def _finish(self) -> None:
         self._client.set_terminated(self.run_id, "FINISHED")
         if self._exclusive:
             check_counts(self.store, self._tags["key"], self.run_id)
 
-    @_store_write
+    @store_write
     def _end_as_duplicate(self, original: str) -> None:
         end_as_duplicate(self.store, self.run_id, original)
 
@@ -308,7 +250,7 @@ class RunRecorder:
         if diff:
             self.text("uncommitted.diff", diff)
 
-    @_store_write
+    @store_write
     def tags(self, tags: Mapping[str, str]) -> None:
         """Record tags that are known only after the run has begun."""
         if tags:
@@ -325,7 +267,7 @@ class RunRecorder:
             self._beaten = awake_s()
         self._epoch(metrics)
 
-    @_store_write
+    @store_write
     def _epoch(self, metrics: EpochMetrics) -> None:
         now = int(time.time() * 1000)
         points = [
@@ -335,7 +277,7 @@ class RunRecorder:
         ]
         self._client.log_batch(self.run_id, metrics=points)
 
-    @_store_write
+    @store_write
     def _artifact(self, name: str, write: Callable[[Path], object]) -> None:
         """Record a file, as a whole; straight in its folder where that is on this machine."""
         folder = local_folder(self.store.uri, self._created.artifact_uri)
@@ -355,7 +297,7 @@ class RunRecorder:
                 raise no_temporary_folder(error) from error
             self._client.log_artifact(self.run_id, str(folder / name))
 
-    @_store_write
+    @store_write
     def model(self, files: Mapping[str, str], weights: Mapping[str, Array]) -> None:
         """Record the folder `model`, which MLflow loads, beside the weights.npz of this run.
 

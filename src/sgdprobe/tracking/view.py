@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from sgdprobe.config.settings import OPERATIONAL
-from sgdprobe.tracking.queries import reader
+from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.store import BANDS_VIEW, VIEW, Store, store_errors
 
 __all__ = ["show"]
