@@ -83,10 +83,8 @@ class Classifier:
         files = tracking.recorded_files(uri, run, FILES)
         name = f"{run.run_id} ({run.name})"
         if run.own_loop:
-            program = run.tags["own_loop"]
-            raise UserError(
-                f"{name} was trained by a loop of your own ({program}), not by sgdprobe"
-            )
+            own = f"a loop of your own ({run.tags['own_loop']})"
+            raise UserError(f"{name} was trained by {own}, not by sgdprobe")
         if "weights.npz" not in files:
             raise UserError(f"{name} has no weights to classify with: it is {run.state}")
         seen = files.get("provenance.json", {}).get("seen", {})

@@ -178,7 +178,7 @@ def comparison_lines(pair: RunPair) -> list[tuple[str, str, str]]:
     missing = [len(pair.not_recorded(run)) for run in pair.runs]
     if any(missing):
         shown_ = (f"{n} settings" if n else NONE for n in missing)
-        rows += [("not recorded", *shown_)]  # type: ignore[list-item]
+        rows += [("not recorded", *shown_)]
     rows += [("epochs", *map(str, pair.epochs))]
     rows += [
         (name, *(shown(name, value) for value in values)) for name, values in pair.metrics.items()
