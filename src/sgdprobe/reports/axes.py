@@ -1,8 +1,9 @@
-"""The difference that each axis of a sweep makes."""
+"""The values of a sweep's axes in order, and the difference that each axis makes."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -64,3 +65,14 @@ def _by_seed(table: "SweepTable", cells: Sequence[Cell]) -> Array:
     """Return the mean test accuracy over these cells : (seeds,)."""
     values = np.array([[run.metrics[METRIC] for run in table.finished(c)] for c in cells])
     return np.asarray(values.mean(axis=0))
+
+
+def sort_key(value: str) -> tuple[int, Any]:
+    """Numbers first, then lists of numbers, then words."""
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        return 2, value
+    if isinstance(parsed, list):
+        return 1, parsed
+    return (0, parsed) if isinstance(parsed, int | float) else (2, value)

@@ -1,6 +1,5 @@
 """A sweep's runs in cells, with all that its report says of them."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 from sgdprobe import tracking
 from sgdprobe.config.formatting import counted, format_value, percent
 from sgdprobe.config.settings import OPERATIONAL, Settings
-from sgdprobe.reports.axes import AxisEffect, axis_effects
+from sgdprobe.reports.axes import AxisEffect, axis_effects, sort_key
 from sgdprobe.reports.format import interval
 from sgdprobe.study.intervals import TIED, Array, estimate, redrawn
 
@@ -282,17 +281,6 @@ class SweepTable:
         counts = Counter(run.state for run in self.runs)
         ordered = sorted(counts, key=lambda state: (state != "finished", state))
         return ", ".join(f"{counts[state]} {state}" for state in ordered)
-
-
-def sort_key(value: str) -> tuple[int, Any]:
-    """Numbers first, then lists of numbers, then words."""
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        return 2, value
-    if isinstance(parsed, list):
-        return 1, parsed
-    return (0, parsed) if isinstance(parsed, int | float) else (2, value)
 
 
 def _value(run: tracking.RecordedRun, axis: str) -> str:
