@@ -123,20 +123,25 @@ def test_a_table_of_very_many_runs_shows_the_ends() -> None:
     assert "400 runs more between these, in the report" in list(table.columns[-1].cells)
 
 
-def terminal(width: int) -> Console:
+def terminal(width: int | None) -> Console:
     return Console(
         file=io.StringIO(), force_terminal=True, width=width,
         highlight=False, markup=False, soft_wrap=True,
     )  # fmt: skip
 
 
-def test_a_narrow_terminal_shows_a_table_as_lists() -> None:
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_a_narrow_terminal_shows_a_table_as_lists(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each value with its heading, which a screen reader reads out."""
     table = Table("lr", "test", "")
     table.add_row("0.1", "94.62 %", "<- book")
     table.add_row("1", "9.80 %", "")
+    monkeypatch.setenv("TERM", kind)
     for width, shown in ((20, "lr 0.1  test 94.62 %  <- book\nlr 1  test 9.80 %\n"), (80, None)):
-        console = terminal(width)
+        monkeypatch.setenv("COLUMNS", str(width))
+        console = terminal(width if kind == "xterm" else None)
         print_table(table, console)
         assert isinstance(console.file, io.StringIO)
         written = console.file.getvalue()

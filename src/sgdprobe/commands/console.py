@@ -1,5 +1,6 @@
 """Lines and tables that a person sees of one run and of a sweep."""
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -45,7 +46,8 @@ def print_table(table: Table, console: Console) -> None:
     So no number is cut, in a pipe and on a small screen.
     """
     width = console.measure(table, options=console.options.update(width=10_000)).maximum
-    if console.is_terminal and width > console.width:
+    columns = min(console.width, shutil.get_terminal_size().columns)  # rich takes dumb ones for 80
+    if console.is_terminal and width > columns:
         names = [str(column.header) for column in table.columns]
         for row in zip(*(column.cells for column in table.columns), strict=True):
             values = zip(names, row, strict=True)
