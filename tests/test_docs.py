@@ -129,6 +129,19 @@ def test_every_library_has_its_reason() -> None:
     assert sorted(re.findall(r"^\| ([\w-]+) \| (?!reason)", page, re.MULTILINE)) == sorted(names)
 
 
+@pytest.mark.parametrize(
+    "name", sorted({*known_commands()} - {"train", "sweep"})
+)  # theirs are Hydra's
+def test_every_option_is_explained(name: str) -> None:
+    page = (ROOT / "docs/reference/commands.md").read_text() + (
+        ROOT / "docs/how-to/install.md"
+    ).read_text()
+    actions = import_module(f"sgdprobe.commands.{name}").parser()._actions
+    options = [option for action in actions for option in action.option_strings]
+    missing = [o for o in options if o.startswith("--") and not re.search(rf"{o}(?![\w-])", page)]
+    assert missing == []
+
+
 def test_every_recipe_has_its_question() -> None:
     recipes = {path.stem for path in (ROOT / "conf/experiment").glob("*.yaml")}
     page = (ROOT / "docs/reference/commands.md").read_text()
