@@ -119,12 +119,12 @@ def test_images_that_are_not_square(tmp_path: Path, digit: NDArray[np.uint8]) ->
     assert "scaled to 3 × 6 and centred" in found.assumed[-1]
 
 
-def bomb(file: Path) -> None:
-    """A PNG of 30,000 × 30,000 pixels in a few bytes: only its header is looked at."""
+def bomb(file: Path, side: int) -> None:
+    """A PNG of side × side pixels in a few bytes: only its header is looked at."""
     image = Image.new("1", (1, 1))
     image.save(file)
     content = bytearray(file.read_bytes())
-    content[16:24] = (30_000).to_bytes(4, "big") * 2
+    content[16:24] = side.to_bytes(4, "big") * 2
     import zlib
 
     content[29:33] = zlib.crc32(bytes(content[12:29])).to_bytes(4, "big")
@@ -149,7 +149,9 @@ def cut(file: Path) -> None:
         (lambda f: f.write_text("a text"), "is no picture of a known kind (BMP, GIF, JPEG, PNG, "),
         (lambda f: f.write_text("%!PS-Adobe-3.0 EPSF-3.0\n"), "is no picture of a known kind"),
         (lambda f: f.touch(), "is no picture of a known kind"),
-        (bomb, "too many"),
+        (lambda f: bomb(f, 9_000), "9000 × 9000 pixels: too many"),
+        (lambda f: bomb(f, 12_000), "too many"),  # Pillow warns from 9,459 on, and then refuses
+        (lambda f: bomb(f, 30_000), "too many"),
         (blank, "no drawing found; all its pixels are 200 … 200"),
         (cut, "can't be read"),
     ],

@@ -3,16 +3,21 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from support import Answer, artifacts_of, load_model, runs_in
 
+from sgdprobe import tracking
 from sgdprobe.commands.pictures import Picture
-from sgdprobe.commands.predict import beside
+from sgdprobe.commands.predict import Classifier, beside
+from sgdprobe.config.settings import Settings
 from sgdprobe.data import load
+from sgdprobe.errors import UserError
+from sgdprobe.nn.foreign import foreign_hash
+from sgdprobe.tracking import RecordedRun
 
 if TYPE_CHECKING:
     pass
@@ -115,3 +120,56 @@ def test_a_narrow_terminal_gets_the_probabilities_below(monkeypatch: pytest.Monk
     assert max(map(len, below)) <= 40
     monkeypatch.setenv("COLUMNS", "80")
     assert len(beside(picture, y)) == 14
+
+
+def record(run_id: str, **files: Any) -> tuple[RecordedRun, dict[str, Any]]:
+    """A run, and what it recorded: a network of 2 × 2 pixels in two classes."""
+    recorded = {
+        "settings.yaml": Settings().replace({"network.hidden": []}),
+        "provenance.json": {"seen": {"factor": 1.0, "offset": 0.0}},
+        "weights.npz": {"W1": np.eye(4, 2), "b1": np.zeros(2)},
+    }
+    return RecordedRun(run_id, "FINISHED", "one"), recorded | files
+
+
+def classifier(
+    monkeypatch: pytest.MonkeyPatch, run: RecordedRun, files: dict[str, Any]
+) -> Classifier:
+    monkeypatch.setattr(tracking, "recorded_files", lambda *_: files, raising=False)
+    return Classifier.of("sqlite:////x.db", run)
+
+
+def test_a_run_of_an_older_version_has_square_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, files = record("1")
+    found = classifier(monkeypatch, run, files)
+    assert (found.kind.height, found.kind.width) == (2, 2)
+    found = classifier(monkeypatch, run, files | {"diagnostics.json": {"images": KIND}})
+    assert (found.kind.height, found.kind.width, found.kind.border) == (1, 4, 200.0)
+
+
+KIND = {"height": 1, "width": 4, "border": 200.0}
+
+
+def test_records_from_which_nothing_can_be_classified(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, files = record("1")
+    for other, message in (
+        ({"weights.npz": {"W1": np.eye(3, 2), "b1": np.zeros(2)}}, "size of its images of 3 pixel"),
+        ({"provenance.json": {"seen": {}}}, "does not record how pixels were scaled"),
+    ):
+        with pytest.raises(UserError, match=message):
+            classifier(monkeypatch, run, files | other)
+
+
+def test_an_activation_that_was_changed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.py"
+    own.write_text("def twice(a):\n    return 2 * a\n")
+    name = f"{own}:twice"
+    run, files = record("1")
+    files["settings.yaml"] = Settings().replace({"network.activation": name})
+    files["provenance.json"] |= {"foreign": {name: foreign_hash(name)}}
+    assert classifier(monkeypatch, run, files).network.depth == 1
+    own.write_text("def twice(a):\n    return 3 * a\n")
+    with pytest.raises(UserError, match="twice has changed since this run"):
+        classifier(monkeypatch, run, files)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import Answer, LossyProxy, Process, Server, free_port, points_of, runs_in
+from support import Answer, LossyProxy, Process, Server, client_of, free_port, points_of, runs_in
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -107,6 +107,10 @@ def test_a_sweep_records_every_epoch_there_and_is_not_made_twice(
     assert all(
         {"loss", "train_accuracy", "test_accuracy"} <= set(run.data.metrics) for run in found
     )
+    model = client_of(server.uri).list_artifacts(found[0].info.run_id, "model")
+    assert {"model/MLmodel", "model/network_model.py", "model/weights.npz"} <= {
+        item.path for item in model
+    }
 
 
 def test_a_password_opens_a_server_and_is_never_recorded(
