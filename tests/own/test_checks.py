@@ -113,6 +113,10 @@ FAULTS: dict[str, tuple[list[Edit], str, str, str]] = {
         [("* z1 * (1 - z1)", "* sigmoid(z1) * (1 - sigmoid(z1))")],
         "differences", "the derivative of the sigmoid is computed from its output", 'grads["W1"]',
     ),
+    "ReLU in the gradient alone": (
+        [("* z1 * (1 - z1)", "* (z1 > 0.5)"), RELU[0], (RELU[0][1], PREDICT_SIGMOID)],
+        "differences", "those above it are right: look at the activation between them", '["b1"]',
+    ),
     "ReLU mask inverted": (
         RELU_INPUT, "differences", "the derivative of the relu is 1 where it must be 0", '["W1"]',
     ),

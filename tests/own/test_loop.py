@@ -160,6 +160,12 @@ def test_a_loop_is_recorded_like_any_run(programs: Answers, uri: str) -> None:
     assert names == {"losses.npz", "weights.npz", "program.py"}
 
 
+def test_the_experiment_opens_in_mlflow_as_others_do(programs: Answers, uri: str) -> None:
+    experiment = client_of(uri).get_experiment_by_name("mine")
+    assert experiment is not None
+    assert [tag for tag in experiment.tags if tag.startswith("mlflow.sharedViewState.")]
+
+
 def test_equal_runs_have_one_key_and_others_another(programs: Answers, uri: str) -> None:
     keys = [run.data.tags["key"] for run in runs_in(uri)]
     assert keys[0] == keys[2]

@@ -150,6 +150,8 @@ def _of_one(subject: Subject, one: Compared, wrong: Sequence[Compared], n: int) 
         what = f"the gradient of {one.name} is {factor(one.ratio, n)}"
     else:
         what = f"the gradient of {one.name} is not that of the loss"
+        if 1 < len(wrong) < len(subject.shapes):
+            what += ", and those above it are right: look at the activation between them"
     return _problem(subject, what, one, wrong)
 
 

@@ -15,6 +15,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from sgdprobe import tracking
 from sgdprobe.config.formatting import format_value
 from sgdprobe.config.settings import TRAITS, Settings
-from sgdprobe.errors import SettingsError, UserError
+from sgdprobe.errors import SettingsError, StoreError, UserError
 from sgdprobe.nn import DivergedError, EpochMetrics
 from sgdprobe.nn.functions import ACTIVATIONS
 from sgdprobe.nn.symptoms import GRADIENT_SYMPTOMS, SLOPE_SYMPTOMS
@@ -129,6 +130,8 @@ class OwnRun:
             self._finish(isinstance(error, DivergedError))
         finally:
             recorder.__exit__(kind, error, trace)
+        with suppress(StoreError):  # the run is recorded; only MLflow's columns are as they were
+            tracking.show(recorder.store, list(self._params))
 
     def _tags(self, texts: Mapping[str, str]) -> dict[str, str]:
         """Return the tags of the run; runs with equal seed, settings and program have one key."""
