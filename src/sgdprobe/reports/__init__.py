@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from sgdprobe.reports.figures.inline import inline_run_figures as inline_run_figures
     from sgdprobe.reports.figures.inline import inline_sweep_figures as inline_sweep_figures
     from sgdprobe.reports.figures.run import run_figures as run_figures
-    from sgdprobe.reports.plotting import png as png
-    from sgdprobe.reports.render import write_files as write_files
     from sgdprobe.reports.run import Learned as Learned
     from sgdprobe.reports.run import RunPage as RunPage
     from sgdprobe.reports.run import learned_cells as learned_cells
@@ -60,12 +58,10 @@ _MODULES = {
     "experiment_note": "writers",
     "inline_run_figures": "figures.inline",
     "inline_sweep_figures": "figures.inline",
-    "png": "plotting",
     "run_figures": "figures.run",
     "study_as_json": "answer",
     "sweep_answer": "answer",
     "verdict": "answer",
-    "write_files": "render",
     "write_study_report": "writers",
     "write_sweep_report": "writers",
 }

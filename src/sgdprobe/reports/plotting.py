@@ -96,13 +96,6 @@ def svg(figure: Figure, text: Literal["path", "none"] = "path") -> bytes:
     return stream.getvalue()
 
 
-def png(figure: Figure) -> bytes:
-    """Return the figure as PNG."""
-    stream = io.BytesIO()
-    figure.savefig(stream, dpi=120)
-    return stream.getvalue()
-
-
 def single(height: float) -> tuple[Figure, Axes]:
     """Make a figure with one pair of axes."""
     figure = Figure(figsize=(layout().width, height), layout="constrained")
