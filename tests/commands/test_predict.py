@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,6 +159,14 @@ def test_records_from_which_nothing_can_be_classified(monkeypatch: pytest.Monkey
     ):
         with pytest.raises(UserError, match=message):
             classifier(monkeypatch, run, files | other)
+
+
+def test_a_loop_of_ones_own_has_a_network_that_is_not_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, files = record("1")
+    with pytest.raises(UserError, match="a loop of your own"):
+        classifier(monkeypatch, replace(run, tags={"own_loop": "mine.py"}), files)
 
 
 def test_an_activation_that_was_changed_is_refused(

@@ -105,6 +105,8 @@ def test_a_run_of_an_older_version(tmp_path: Path, learned: Learned) -> None:
     assert pictures(readme) == ["learning_curve.svg", "loss_at_every_update.svg"]
     assert "This run recorded nothing to draw: versions before 0.6.0 did not" in readme
     assert f"`python src/rerun.py {'1' * 32}`" in readme
+    own = replace(RUN, tags=TAGS | {"own_loop": "mine.py"})
+    assert "A loop of your own records its metrics" in written(tmp_path, own, Learned())[0]
     old = Learned({"confusion_matrix": learned.diagnostics["confusion_matrix"]}, learned.weights)
     readme, _ = written(tmp_path, RUN, old)
     assert pictures(readme)[2:] == ["confusion_matrix.svg"]

@@ -85,6 +85,8 @@ class Classifier:
         if run.own_loop:
             own = f"a loop of your own ({run.tags['own_loop']})"
             raise UserError(f"{name} was trained by {own}, not by sgdprobe")
+        if run.own_loop:
+            raise UserError(f"{name} is a loop of your own, whose network only your program knows")
         if "weights.npz" not in files:
             raise UserError(f"{name} has no weights to classify with: it is {run.state}")
         seen = files.get("provenance.json", {}).get("seen", {})
