@@ -94,8 +94,9 @@ def _fitted_line(line: str, columns: int) -> str:
         return line
     indent = text[: len(text) - len(text.lstrip())]
     fields = re.split(r" {2,}", text.strip())
-    gap = "  " if len(fields) > 2 else " "
-    words = fields if len(fields) > 2 else UNIT.sub("\0", text.strip()).split(" ")
+    gap, words = "  ", [part for field in fields for part in _parts(field, columns)]
+    if len(fields) < 3:
+        gap, words = " ", UNIT.sub("\0", text.strip()).split(" ")
     lines, current = [], ""
     for word in words:
         if current and len(indent) + len(current) + len(gap) + len(word) > columns:
@@ -106,6 +107,10 @@ def _fitted_line(line: str, columns: int) -> str:
             current = f"{current}{gap}{word}" if current else word
     lines.append(indent + current)
     return line[: len(line) - len(text)] + "\n".join(lines).replace("\0", " ")
+
+
+def _parts(field: str, columns: int) -> list[str]:
+    return [field] if len(field) + len(INDENT) <= columns else field.split(" ")
 
 
 def listing(words: Sequence[str]) -> str:
