@@ -303,6 +303,20 @@ def speed() -> Iterator[str]:
     yield f"the whole sweep takes {1 / np.median(plain / ours):.2f} of the time"
 
 
+def many_machines() -> Iterator[str]:
+    turns = rows("speed/sweep_dask.csv")
+    joblib, dask = (
+        np.array([float(row["seconds"]) for row in turns if row["pipeline"] == pipeline])
+        for pipeline in ("sgdprobe", "dask")
+    )
+    ratio = dask / joblib
+    yield f"takes {np.median(ratio):.2f} times as long"
+    yield f"({ratio.min():.2f} to {ratio.max():.2f}, {len(ratio)} pairs)"
+    for s in (dask, joblib):
+        yield f"{np.median(s):.1f} s ({s.min():.1f} to {s.max():.1f})"
+    assert len({row["mean_test_accuracy"] for row in turns}) == 1
+
+
 def stuck() -> Iterator[str]:
     least, most = number(NOTES.min(), 0), number(NOTES.max(), 0)
     assert len(NOTES) == 40
@@ -453,6 +467,7 @@ SENTENCES = [
     ("docs/how-to/teach-with-it.md", taught),
     ("docs/explanation/diagnosis.md", lessons),
     ("docs/how-to/my-network-is-stuck.md", stuck),
+    ("docs/how-to/many-machines.md", many_machines),
     ("experiments/the-notes-reproduced/README.md", reproduced),
     ("experiments/elsewhere/README.md", verdict_elsewhere),
     ("experiments/README.md", studies),

@@ -2,16 +2,18 @@
 
 python tests/benchmarks/sweep.py --turns 5 --out DIR
 python tests/benchmarks/sweep.py --turns 1 --cells 4 --iterations 600
+python tests/benchmarks/sweep.py --turns 5 --peer dask --out DIR
 
 Whole processes, from the command to its end, in turn: `python src/train.py -m sweep` and
-plain_pipeline.py, which needs hydra-joblib-launcher. Both get a store and an experiment that are
-made beforehand, new ones for each turn, and the same number of processes.
+plain_pipeline.py, which needs hydra-joblib-launcher, or the same sweep on Dask's workers. Both get
+a store and an experiment that are made beforehand, new ones for each turn, and the same number of
+processes.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
@@ -47,6 +49,7 @@ class Pipeline:
     iterations: str
     n_jobs: str
     tracking_uri: str
+    needs: str = "sgdprobe"
 
     def command(self, cells: int, iterations: int, jobs: int, uri: str) -> list[str]:
         axes = zip((self.learning_rate, self.scale, self.hidden), CELLS[cells], strict=True)
@@ -59,17 +62,18 @@ class Pipeline:
         ]
 
 
-PIPELINES = {
-    "sgdprobe": Pipeline(
-        ROOT / "src/train.py",
-        ("-m", "sweep"),
-        learning_rate="training.learning_rate",
-        scale="init.scale",
-        hidden="network.hidden",
-        iterations="training.iterations",
-        n_jobs="sweep.n_jobs",
-        tracking_uri="tracking.uri",
-    ),
+SGDPROBE = Pipeline(
+    ROOT / "src/train.py",
+    ("-m", "sweep"),
+    learning_rate="training.learning_rate",
+    scale="init.scale",
+    hidden="network.hidden",
+    iterations="training.iterations",
+    n_jobs="sweep.n_jobs",
+    tracking_uri="tracking.uri",
+)
+PEERS = {
+    "dask": replace(SGDPROBE, arguments=("-m", "sweep", "sweep=dask"), needs="distributed"),
     "plain": Pipeline(
         Path(__file__).with_name("plain_pipeline.py"),
         (f"data={DATA}", "experiment=sweep"),
@@ -79,6 +83,7 @@ PIPELINES = {
         iterations="iterations",
         n_jobs="hydra.launcher.n_jobs",
         tracking_uri="tracking_uri",
+        needs="hydra_plugins.hydra_joblib_launcher",
     ),
 }
 
@@ -92,12 +97,12 @@ def timed(pipeline: Pipeline, cells: int, iterations: int, jobs: int) -> dict[st
     return {"seconds": seconds, "runs": len(runs), "mean_test_accuracy": mean(accuracies)}
 
 
-def compare(turns: int, cells: int, iterations: int, jobs: int) -> list[dict[str, Any]]:
+def compare(peer: str, turns: int, cells: int, iterations: int, jobs: int) -> list[dict[str, Any]]:
     """A row for each turn of each pipeline."""
     return [
         {"turn": turn, "pipeline": name, **timed(pipeline, cells, iterations, jobs)}
         for turn in range(1, turns + 1)
-        for name, pipeline in PIPELINES.items()
+        for name, pipeline in (("sgdprobe", SGDPROBE), (peer, PEERS[peer]))
     ]
 
 
@@ -106,7 +111,8 @@ def table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     format_value = Table(title=title)
     for heading in ("", "s (least–greatest)", "× sgdprobe", "runs", "mean test accuracy"):
         format_value.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    by_name = {name: [row for row in rows if row["pipeline"] == name] for name in PIPELINES}
+    names = dict.fromkeys(row["pipeline"] for row in rows)
+    by_name = {name: [row for row in rows if row["pipeline"] == name] for name in names}
     seconds = {name: [row["seconds"] for row in mine] for name, mine in by_name.items()}
     for name, mine in by_name.items():
         format_value.add_row(
@@ -121,26 +127,28 @@ def table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--peer", choices=PEERS, default="plain", help="what it is beside")
     parser.add_argument("--turns", type=int, default=5, help="sweeps of each")
     parser.add_argument("--cells", type=int, choices=CELLS, default=36, help="runs a sweep")
     parser.add_argument("--iterations", type=int, default=10_000, help="updates a run")
     parser.add_argument("--jobs", type=int, default=psutil.cpu_count(), help="processes")
-    parser.add_argument("--out", type=Path, help="a folder for sweep.csv and sweep.json")
+    parser.add_argument("--out", type=Path, help="a folder for the rows")
     return parser.parse_args()
 
 
 def main() -> int:
     chosen = options()
     say = console().print
-    if find_spec("hydra_plugins.hydra_joblib_launcher") is None:
-        say("not installed: pip install hydra-joblib-launcher")
+    if find_spec(PEERS[chosen.peer].needs) is None:
+        say("not installed: pip install hydra-joblib-launcher distributed")
         return 1
-    rows = compare(chosen.turns, chosen.cells, chosen.iterations, chosen.jobs)
+    rows = compare(chosen.peer, chosen.turns, chosen.cells, chosen.iterations, chosen.jobs)
     title = f"{chosen.cells} runs of {chosen.iterations:,} updates in {chosen.jobs} processes"
     say(table(rows, title))
     if chosen.out:
-        write_csv(chosen.out / "sweep.csv", rows)
-        write_json(chosen.out / "sweep.json", {"title": title})
+        name = "sweep" if chosen.peer == "plain" else f"sweep_{chosen.peer}"
+        write_csv(chosen.out / f"{name}.csv", rows)
+        write_json(chosen.out / f"{name}.json", {"title": title})
     return 0
 
 
