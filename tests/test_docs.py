@@ -328,20 +328,31 @@ LESSONS = ROOT / "docs/how-to/teach-with-it.md"
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def outputs() -> dict[str, list[str]]:
-    """The commands in console blocks, in the order of the tutorial, and the lines they print."""
+PAGES_WITH_OUTPUTS = (ROOT / "docs/tutorial.md", LESSONS, ROOT / "README.md")
+
+
+def outputs_of(page: Path) -> dict[str, list[str]]:
+    """The commands in the console blocks of a page, in order, and the lines that they print."""
     found: dict[str, list[str]] = {}
-    for page in (ROOT / "docs/tutorial.md", ROOT / "README.md", LESSONS):
-        for block in CONSOLE.findall(page.read_text()):
-            command = ""
-            for line in block.splitlines():
-                if line.startswith("$ "):
-                    command = line[2:]
-                    found.setdefault(command, [])
-                else:
-                    found[command].append(line)
+    for block in CONSOLE.findall(page.read_text()):
+        command = ""
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                command = line[2:]
+                found.setdefault(command, [])
+            else:
+                found[command].append(line)
     own = ("python examples/", "python src/check.py")  # tested below: they need all of MNIST
     return {line: lines for line, lines in found.items() if not line.startswith(own)}
+
+
+def outputs() -> dict[str, list[str]]:
+    """The same of all pages; a command that is on several has the lines of all."""
+    found: dict[str, list[str]] = {}
+    for page in PAGES_WITH_OUTPUTS:
+        for line, lines in outputs_of(page).items():
+            found[line] = [*found.get(line, []), *lines]
+    return found
 
 
 def shrunk(line: str) -> list[str]:
@@ -349,9 +360,8 @@ def shrunk(line: str) -> list[str]:
     line = re.sub(r"(training.iterations)=\d+", r"\1=2", line).replace("hidden=[5]", "hidden=[1]")
     script, *words = shlex.split(line)[1:]
     if "-m" in words:
-        words = [
-            re.sub(r"(=[^,\[]+,[^,\[]+),.*", r"\1", word) for word in words
-        ]  # two of each axis
+        two = r"(=[^,\[]+,[^,\[]+),.*"  # of each axis
+        words = [re.sub(two, r"\1", word) for word in words]
         words += ["sweep=sequential"]
     if "explain" in script:
         words += ["--seeds", "2", "--fix", "sweep.backend=sequential"]
@@ -362,10 +372,12 @@ def shrunk(line: str) -> list[str]:
 def answers(
     run_commands: Callable[..., list[Answer]], new_store: Callable[[], str]
 ) -> dict[str, Answer]:
-    store, found = new_store(), {}
-    for line in outputs():
-        script, *words = shrunk(line)
-        (found[line],) = run_commands([words], script=script, MLFLOW_TRACKING_URI=store)
+    found: dict[str, Answer] = {}
+    for page in PAGES_WITH_OUTPUTS:
+        store = new_store()
+        for line in [line for line in outputs_of(page) if line not in found]:
+            script, *words = shrunk(line)
+            (found[line],) = run_commands([words], script=script, MLFLOW_TRACKING_URI=store)
     return found
 
 
@@ -393,7 +405,7 @@ def test_outputs_have_the_form_of_today(line: str, answers: dict[str, Answer]) -
     """Each printed line, but for numbers, is one that the shrunk command prints."""
     printed = {form(said) for said in (answers[line].stdout + answers[line].stderr).splitlines()}
     shown = {form(said) for said in without_advice(outputs()[line])} - {"", "…"}
-    tables = "-m" in line or "explain" in line  # their rows depend on what was run
+    tables = "-m" in line or "explain" in line or "compare" in line  # rows depend on what was run
     if not tables:
         assert sorted(shown - printed) == [], "run: python docs/regenerate.py outputs"
 
