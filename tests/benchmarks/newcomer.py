@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -108,7 +109,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, help="folder of the table")
     given = parser.parse_args(arguments)
     os.environ.pop("PYTHONPATH", None)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for python in given.python or [sys.executable]:
         asked = [python, "-c", "import platform; print(platform.python_version())"]
         version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
