@@ -219,7 +219,12 @@ KINDS = [f"python src/{path.name}" for path in (ROOT / "src").glob("*.py")] + ["
 KINDS += [f"sgdprobe {name}" for name in (*COMMANDS, "NAME", "COMMAND")]
 KINDS += ["make ", "mlflow ", "python3 -m venv", "python -m pytest", "python -m http.server"]
 KINDS += ["pip install -e .", "pip install sgdprobe-*.whl", "pip wheel --no-deps ."]
-KINDS += ["python docs/regenerate.py", "python docs/site.py", "python docs/demo.py"]
+KINDS += [
+    "python tests/benchmarks/",
+    "python docs/regenerate.py",
+    "python docs/site.py",
+    "python docs/demo.py",
+]
 KINDS += [f"python examples/{name}_by_hand.py" for name in ("train", "gradients")]
 KINDS += [
     f"python experiments/{study}/study.py"
