@@ -7,7 +7,7 @@ BENCH_OUT ?= experiments/speed
 PARALLEL := --numprocesses=logical --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help sweep test test-fast stress ui lint bench lock docs clean
+.PHONY: help sweep test test-all test-fast stress ui lint bench lock docs clean
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
@@ -15,7 +15,10 @@ help:  ## print this list
 sweep: $(VENV)/ready  ## run the main sweep: 36 runs, about two minutes on two cores
 	$(PY) src/train.py -m sweep
 
-test: $(VENV)/ready-to-test  ## run all tests: about seven minutes on two cores
+test: $(VENV)/ready-to-test  ## run the tests: about six minutes on two cores
+	$(PY) -m pytest $(PARALLEL) --durations=20 -m "not long"
+
+test-all: $(VENV)/ready-to-test  ## also those of kills, clusters, PostgreSQL and the wheel: ten minutes
 	$(PY) -m pytest $(PARALLEL) --durations=20
 
 test-fast: $(VENV)/ready-to-test  ## run the tests that start no command: under 40 seconds

@@ -34,16 +34,33 @@ if TYPE_CHECKING:
 # Tests that use one of these start commands or make stores, which takes seconds.
 SLOW_FIXTURES = {"installed", "new_store", "recorded", "run_commands", "start", "train"}
 
+# Tests that `make test-all` adds to those of `make test`: they kill processes for a minute, need
+# several hosts or other programs, or repeat what the record has in full. By file or by name.
+LONG = (
+    "test_stress.py",
+    "test_hosts.py",
+    "test_cluster.py",
+    "test_postgres.py",
+    "test_wheel.py",
+    "test_nothing_differs_from_the_record[tables]",
+    "test_nothing_differs_from_the_record[refusals]",
+    "test_the_same_study_elsewhere_runs_with_few_updates_and_seeds",
+    "test_every_command_with_an_output_works",
+    "test_outputs_have_the_form_of_today",
+)
+
 # Read by an interpreter, or by the libraries, when they start: too late in a fork.
 INTERPRETER_VARIABLES = ("PYTHON", "OPENBLAS", "NPY")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests, and put them first, so that all workers end at about the same time."""
+    """Mark slow and long tests, and put the slow ones first: all workers then end together."""
     for item in items:
         assert isinstance(item, pytest.Function)
         if SLOW_FIXTURES.intersection(item.fixturenames):
             item.add_marker("slow")
+        if item.path.name in LONG or item.name.partition("[")[0] in LONG or item.name in LONG:
+            item.add_marker("long")
     items.sort(key=lambda item: (not item.get_closest_marker("slow"), not shares(str(item.path))))
 
 

@@ -18,10 +18,12 @@ NOTEBOOK = ROOT / "examples" / "notebook.ipynb"
 
 
 def code_of(notebook: Path) -> str:
-    """All code cells, without lines for Jupyter alone."""
+    """All code cells, without lines for Jupyter alone, and with a hundredth of the updates."""
     cells = json.loads(notebook.read_text())["cells"]
     code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-    return "\n".join(line for line in code.splitlines() if not line.startswith("%"))
+    assert code.count("iterations=1800") == 3, "its runs are as long as they were"
+    lines = code.replace("iterations=1800", "iterations=18").splitlines()
+    return "\n".join(line for line in lines if not line.startswith("%"))
 
 
 def test_the_example_runs(project: Path, environment: dict[str, str]) -> None:

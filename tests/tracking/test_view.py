@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from sgdprobe import tracking
 from sgdprobe.tracking import Store, view
@@ -77,6 +79,23 @@ def test_an_older_experiment_shows_what_differs_between_its_runs(store: Store) -
             client.log_param(run_id, key, value)
     tracking.show(store, ())
     assert state(store)["selectedColumns"][2:] == ["params.`seed`"]
+
+
+def test_another_command_that_adds_the_view_at_the_same_moment_harms_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow looks for a tag before it adds it; of two that do so at once, one fails."""
+    add, failures = MlflowClient.set_experiment_tag, [MlflowException("UNIQUE constraint failed")]
+
+    def fail_once(*words: Any) -> None:
+        if failures:
+            raise failures.pop()
+        add(*words)
+
+    monkeypatch.setattr(MlflowClient, "set_experiment_tag", fail_once)
+    view.show(store, ["init.scale"])
+    assert failures == []
+    assert state(store)["selectedColumns"][-1] == "params.`init.scale`"
 
 
 def test_bands_have_a_view_of_their_own_and_are_hidden_in_the_other(store: Store) -> None:

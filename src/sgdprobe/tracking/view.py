@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from sgdprobe.config.settings import OPERATIONAL
+from sgdprobe.tracking.descriptions import tag_experiment
 from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.store import BANDS_VIEW, VIEW, Store, store_errors
 
@@ -71,8 +72,7 @@ def show(store: Store, varied: Sequence[str], *, bands: bool = False) -> None:
     left as it is, also where somebody changed it in MLflow. Raises StoreError.
     """
     with store_errors(store.uri):
-        client = store.client()
-        tags = client.get_experiment(store.experiment_id).tags
+        tags = store.client().get_experiment(store.experiment_id).tags
         before = _state(tags.get(TAG + VIEW))
         had = _columns(before) if before else _varied(store)
         settings = [key for key in varied if key not in OPERATIONAL]
@@ -85,7 +85,7 @@ def show(store: Store, varied: Sequence[str], *, bands: bool = False) -> None:
         if before and set(columns) == set(had) and {TAG + view for view in views} <= tags.keys():
             return
         for view, state in views.items():
-            client.set_experiment_tag(store.experiment_id, TAG + view, _tag(TITLES[view], state))
+            tag_experiment(store, TAG + view, _tag(TITLES[view], state))
 
 
 def _varied(store: Store) -> list[str]:
