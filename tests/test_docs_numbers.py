@@ -315,6 +315,18 @@ def many_machines() -> Iterator[str]:
     for s in (dask, joblib):
         yield f"{np.median(s):.1f} s ({s.min():.1f} to {s.max():.1f})"
     assert len({row["mean_test_accuracy"] for row in turns}) == 1
+    columns = (
+        *("plan of 36 runs", "report.py SWEEP", "rerun.py last", "explain.py --no-run"),
+        *("rerun.py --sweep last --sample 1", "MLflow's page: the newest 100"),
+        "MLflow's page: the best 100",
+    )
+    for runs in (10_000, 100_000):
+        for kind, title in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL")):
+            found = {
+                row["command"]: f"{float(row['seconds_median']):.1f} s"
+                for row in rows(f"speed/large_store_{kind}_{runs}.csv")
+            }
+            yield f"| {runs:,} | {title} | {' | '.join(found[name] for name in columns)} |"
 
 
 def stuck() -> Iterator[str]:
