@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
@@ -77,6 +78,7 @@ def starting_workers(settings: Settings, jobs: int) -> Iterator[threading.Thread
     block fails, none stays. Raises SettingsError.
     """
     processes = process_count(settings.sweep, jobs)
+    _typed[:] = [str(Path.cwd())]
     thread = threading.Thread(target=_warm_up, args=(settings, processes), daemon=True)
     try:
         if settings.sweep.backend == "dask":
@@ -147,7 +149,7 @@ def _parallel(settings: SweepSettings, processes: int, **options: Any) -> Parall
     """Return joblib's pool: the same processes each time, and each ends with this one."""
     which: dict[str, Any] = {"backend": settings.backend}
     if settings.backend == "loky":
-        options |= {"initializer": _exit_with_parent, "initargs": (os.getpid(),)}
+        options |= {"initializer": _exit_with_parent, "initargs": (os.getpid(), _typed_in())}
     if settings.backend == "dask":
         which["backend"] = cluster().Backend(client=_dask(settings, processes))
     with parallel_config(**which):
@@ -191,11 +193,22 @@ def _work(job: Job, store: "tracking.Store") -> Outcome | Busy:
             return done.get(job.name) or Busy(job, str(claim))
 
 
-def _exit_with_parent(parent: int) -> None:
-    """End this process, a worker, when its parent has died.
+# Where the command was typed. While workers start, the store is opened in another directory.
+_typed: list[str] = []
+
+
+def _typed_in() -> str:
+    """Return the working directory of the command: files of the user's are named from there."""
+    return _typed[0] if _typed else str(Path.cwd())
+
+
+def _exit_with_parent(parent: int, typed_in: str) -> None:
+    """End this process, a worker, when its parent has died; work where the command was typed.
 
     Called first in each worker: one that waits for its first job would wait for minutes.
     """
+    with suppress(OSError):  # a directory that is gone since
+        os.chdir(typed_in)
 
     def watch() -> None:
         while os.getppid() == parent:
