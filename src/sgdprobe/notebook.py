@@ -1,4 +1,4 @@
-"""What `import sgdprobe` offers in a notebook: settings, training, recorded runs, figures.
+"""Functions of `import sgdprobe` in a notebook: settings, training, recorded runs, figures.
 
 The same bits as the commands: each update runs with one BLAS thread, and the rest of the notebook
 with as many as before.

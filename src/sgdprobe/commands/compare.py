@@ -78,6 +78,6 @@ def table_lines(pair: "reports.RunPair") -> Iterator[str]:
             parts = [cell[k] if k < len(cell) else "" for cell in cells]
             yield f"{parts[0]:<{left}}  {parts[1]:<{each}}  {parts[2]}".rstrip()
     for run in pair.runs:
-        for name, text in pair.findings(run).items():
+        for name, text in run.findings.items():
             line = f"{run.run_id[:8]} {name}: {text}"
             yield from textwrap.wrap(line, width, subsequent_indent="  ")

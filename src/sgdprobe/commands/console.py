@@ -43,7 +43,7 @@ def reading_store() -> Status:
 def print_table(table: Table, console: Console) -> None:
     """Print a table at full width; in a terminal that is narrower, each row as a list of values.
 
-    So no number is cut, in a pipe and on a small screen.
+    Numbers are printed in full, in a pipe and on a narrow screen.
     """
     width = console.measure(table, options=console.options.update(width=10_000)).maximum
     columns = min(console.width, shutil.get_terminal_size().columns)  # rich takes dumb ones for 80

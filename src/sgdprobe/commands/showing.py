@@ -1,4 +1,4 @@
-"""What a sweep leaves in MLflow for people: bands over the seeds, its page, a description."""
+"""Bands over the seeds, page and description of a finished sweep, for people in MLflow."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

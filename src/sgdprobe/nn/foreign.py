@@ -1,4 +1,4 @@
-"""What a setting names in a user's own file: FILE.py:NAME, or MODULE:NAME."""
+"""Functions and classes in a user's own file, named in a setting: FILE.py:NAME, MODULE:NAME."""
 
 import importlib
 import importlib.util

@@ -14,11 +14,10 @@ from sgdprobe.config.settings import OPERATIONAL
 from sgdprobe.reports import plotting as style
 from sgdprobe.reports.inline import pictures
 from sgdprobe.reports.render import write_report
-from sgdprobe.run.ending import ENDINGS
+from sgdprobe.reports.run import ending_of
 
 CURVES = ("loss", "train_accuracy", "test_accuracy")
 MAIN = (*CURVES, "validation_accuracy")
-FINDINGS = ("preflight.", "course.")
 # Tags that say with what a run was computed.
 VERSIONS = {
     "data_hash": "data",
@@ -53,9 +52,10 @@ class RunPair:
 
     @cached_property
     def settings(self) -> dict[str, tuple[str, str]]:
-        """The settings that differ, with both values; those that change no number are left out.
+        """The settings that differ, with both values.
 
-        So are those that a loop of the user's did not record: nobody knows its value.
+        Without settings that do not affect results, and those that a user's own loop did not
+        record: their values are unknown.
         """
         params = {**self.first.params, **self.second.params}
         unknown = {key for run in self.runs for key in self.not_recorded(run)}
@@ -97,7 +97,7 @@ class RunPair:
 
     @property
     def sentence(self) -> str:
-        """Where the numbers part, in a sentence."""
+        """The first epoch whose numbers differ, in a sentence."""
         return verdict(self)
 
     def _partings(self) -> Iterator[Parting]:
@@ -113,21 +113,6 @@ class RunPair:
         """The number of epochs of each."""
         return len(self.first.series.get("loss", ())), len(self.second.series.get("loss", ()))
 
-    def findings(self, run: "tracking.RecordedRun") -> dict[str, str]:
-        """What rules found before and after a run's training, by name."""
-        return {
-            tag.partition(".")[2]: text
-            for prefix in FINDINGS
-            for tag, text in run.tags.items()
-            if tag.startswith(prefix)
-        }
-
-    def ending(self, run: "tracking.RecordedRun") -> str:
-        """How a run ended, in words."""
-        if run.failure:
-            return f"{run.state}: {run.failure.message}"
-        return ENDINGS.get(run.tags.get("diagnostic.ending", ""), run.state)
-
     def facts(self) -> dict[str, Any]:
         """The comparison for programs."""
         parting = self.parting
@@ -142,7 +127,7 @@ class RunPair:
                     "epochs": epochs,
                     "ending": run.tags.get("diagnostic.ending"),
                     "failure": run.failure.message if run.failure else None,
-                    "findings": self.findings(run),
+                    "findings": run.findings,
                     "not_recorded": self.not_recorded(run),
                     "contradictions": list(run.contradictions),
                 }
@@ -183,7 +168,7 @@ def comparison_lines(pair: RunPair) -> list[tuple[str, str, str]]:
     rows += [
         (name, *(shown(name, value) for value in values)) for name, values in pair.metrics.items()
     ]
-    return [*rows, ("ending", *map(pair.ending, pair.runs))]  # type: ignore[list-item]
+    return [*rows, ("ending", *map(ending_of, pair.runs))]  # type: ignore[list-item]
 
 
 def verdict(pair: RunPair) -> str:

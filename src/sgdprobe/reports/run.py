@@ -31,13 +31,12 @@ from sgdprobe.rules import RULES
 from sgdprobe.run.ending import ENDINGS
 from sgdprobe.run.learned import unpack_images
 
-FINDINGS = ("preflight.", "course.")
 MAX_CELLS = 5  # of a sweep, drawn on its page
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What a network has learned, as its run recorded it; empty for a run that did not.
+    """Recorded knowledge of a network, for drawings; empty for a run that did not record it.
 
     diagnostics : the content of diagnostics.json. weights : those of weights.npz.
     """
@@ -155,19 +154,13 @@ class RunPage:
 
     @property
     def ending(self) -> str:
-        """How the run ended, in words."""
-        if self.run.failure is not None:
-            return f"{self.run.state}: {self.run.failure.message}"
-        hint = ENDINGS.get(self.run.tags.get("diagnostic.ending", ""), "")
-        return ", ".join(filter(None, [self.run.state, hint]))
+        """The end of the run, in words."""
+        return ending_of(self.run)
 
     @property
     def findings(self) -> list[tuple[str, str, str]]:
-        """What rules found: its name, its text, its meaning if the rule still exists."""
-        tags = self.run.tags
-        names = [(p, tag) for p in FINDINGS for tag in sorted(tags) if tag.startswith(p)]
-        rows = [(tag.removeprefix(prefix), tags[tag]) for prefix, tag in names]
-        return [(name, text, _meaning(name)) for name, text in rows]
+        """Findings of the rules: name, text, and meaning if the rule still exists."""
+        return [(name, text, _meaning(name)) for name, text in self.run.findings.items()]
 
     @property
     def settings(self) -> list[tuple[str, str]]:
@@ -183,6 +176,14 @@ class RunPage:
         if "start" in found:
             drawn["layers.svg"] = layer_histograms(found["start"], found.get("end", []))
         return drawn
+
+
+def ending_of(run: tracking.RecordedRun) -> str:
+    """Return the end of a run in words: "finished, still rising"."""
+    if run.failure is not None:
+        return f"{run.state}: {run.failure.message}"
+    hint = ENDINGS.get(run.tags.get("diagnostic.ending", ""), "")
+    return ", ".join(filter(None, [run.state, hint]))
 
 
 def _meaning(name: str) -> str:

@@ -19,7 +19,6 @@ ROW, COLUMN, PANEL = "init.scale", "training.learning_rate", "network.hidden"
 SATURATED = "symptom/saturated_1"
 CURVE = "test_accuracy"
 LENGTH = "training.iterations"
-WARNING = "preflight."
 VERSIONS = {"source": "source_hash", "data": "data_hash"}  # axes where runs differ in them: tags
 
 Cell = tuple[str, ...]  # a value for each axis
@@ -191,7 +190,7 @@ class SweepTable:
 
     def warnings_of(self, run: tracking.RecordedRun) -> list[str]:
         """Names of the warnings before a run's training."""
-        return sorted(tag.removeprefix(WARNING) for tag in run.tags if tag.startswith(WARNING))
+        return list(run.warnings)
 
     @cached_property
     def warnings(self) -> "dict[str, list[tracking.RecordedRun]]":
@@ -204,7 +203,7 @@ class SweepTable:
 
     def warning_text(self, run: tracking.RecordedRun, name: str) -> str:
         """The text of a run's warning."""
-        return run.tags[WARNING + name]
+        return run.warnings[name]
 
     def tags(self, name: str) -> list[str]:
         """The different values of a tag."""

@@ -35,7 +35,7 @@ REQUIREMENTS = "mlflow>=3.13,<4\nnumpy>=2,<3\n"
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a model needs beside its settings and its weights.
+    """Facts that a model needs beside its settings and its weights.
 
     height, width : of an image. classes : number of outputs. factor, offset : the network sees
     factor · pixel - offset. example : (n, height, width) images, uint8.

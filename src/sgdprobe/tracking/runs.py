@@ -11,6 +11,8 @@ from sgdprobe.provenance.redact import redact
 __all__ = ["Failure", "RecordedRun"]
 
 FAILURE_TAGS = {"failure", "failure_reason"}
+# Beginnings of the tags with what rules found before training, and after it.
+BEFORE, AFTER = "preflight.", "course."
 
 Reason = Literal["diverged", "store", "killed", "error"]
 
@@ -107,6 +109,21 @@ class RecordedRun:
     def state(self) -> str:
         """MLflow's word in small letters, or "diverged"."""
         return "diverged" if self.diverged else self.status.lower()
+
+    @property
+    def findings(self) -> dict[str, str]:
+        """Texts of the rules that spoke before the training, then after it, by their names."""
+        return {
+            tag.removeprefix(stage): self.tags[tag]
+            for stage in (BEFORE, AFTER)
+            for tag in sorted(self.tags)
+            if tag.startswith(stage)
+        }
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """Texts of the rules that spoke before the training, by their names."""
+        return {name: text for name, text in self.findings.items() if BEFORE + name in self.tags}
 
     @property
     def seconds(self) -> float:

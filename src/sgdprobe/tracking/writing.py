@@ -18,7 +18,7 @@ P = ParamSpec("P")
 
 
 class Writer(Protocol):
-    """What writes to a store. broken : the error of a write that waited in vain, or None."""
+    """Object that writes to a store. broken : the error of a write that timed out, or None."""
 
     store: Store
     broken: StoreError | None
