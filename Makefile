@@ -15,10 +15,10 @@ help:  ## print this list
 sweep: $(VENV)/ready  ## run the main sweep: 36 runs, about two minutes on two cores
 	$(PY) src/train.py -m sweep
 
-test: $(VENV)/ready-to-test  ## run the tests: about six minutes on two cores
+test: $(VENV)/ready-to-test  ## run the tests: about seven minutes on two cores
 	$(PY) -m pytest $(PARALLEL) --durations=20 -m "not long"
 
-test-all: $(VENV)/ready-to-test  ## also those of kills, clusters, PostgreSQL and the wheel: ten minutes
+test-all: $(VENV)/ready-to-test  ## also those of kills, clusters, PostgreSQL and the wheel: a quarter of an hour
 	$(PY) -m pytest $(PARALLEL) --durations=20
 
 test-fast: $(VENV)/ready-to-test  ## run the tests that start no command: under 40 seconds
