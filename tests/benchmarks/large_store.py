@@ -41,6 +41,16 @@ COPIES = "20250101-000005-aaaa"  # one of the copied sweeps
 LENGTH = ("training.iterations=60", "dtype=float32")  # of 600 images: 10 epochs
 PER_RUN = ("tags", "params", "latest_metrics", "metrics")  # tables of MLflow with a run's rows
 
+# names and statements of the indexes of these tables that are no part of a primary key
+SQLITE_INDEXES = (
+    "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL "
+    "AND tbl_name IN ('runs', 'tags', 'params', 'latest_metrics', 'metrics')"
+)
+POSTGRESQL_INDEXES = (
+    "SELECT indexname, indexdef FROM pg_indexes WHERE indexdef NOT LIKE 'CREATE UNIQUE%' "
+    "AND tablename IN ('runs', 'tags', 'params', 'latest_metrics', 'metrics')"
+)
+
 
 def make_runs(project: Path, uri: str) -> list[str]:
     """Make the originals; the words of the sweep."""
@@ -59,31 +69,44 @@ def make_runs(project: Path, uri: str) -> list[str]:
 def fill(uri: str, runs: int, history: bool) -> None:
     """Copy the rows of the originals until there are so many runs.
 
+    Ids are random, as MLflow's are, but rows go in by the order of the primary keys, and other
+    indexes are made again at the end: a million runs take minutes, not hours.
+
     history : also the metrics of each epoch, which most questions never read.
     """
-    engine = create_engine(uri)
+    engine = create_engine(uri, isolation_level="AUTOCOMMIT")
     is_sqlite = engine.dialect.name == "sqlite"
     new_id = "lower(hex(randomblob(16)))" if is_sqlite else "md5(random()::text || n)"
-    with engine.begin() as connection:
+    tables = ("runs", *(PER_RUN if history else PER_RUN[:-1]))
+    with engine.connect() as connection:
 
-        def execute(statement: str) -> Any:
-            return connection.execute(text(statement))
+        def execute(statement: str, **values: str) -> Any:
+            return connection.execute(text(statement), values)
 
+        if is_sqlite:  # a fill that is killed leaves nothing that anybody wants
+            execute("PRAGMA journal_mode = OFF")
+            execute("PRAGMA synchronous = OFF")
+            execute("PRAGMA cache_size = -2000000")  # kB
         columns = {
             name: [column["name"] for column in inspect(connection).get_columns(name)]
-            for name in ("runs", *PER_RUN)
+            for name in tables
         }
+        indexes = execute(SQLITE_INDEXES if is_sqlite else POSTGRESQL_INDEXES).all()
+        for name, _ in indexes:
+            execute(f"DROP INDEX {name}")
         last = runs - MADE - 1
         numbers = f"SELECT 0 UNION ALL SELECT n + 1 FROM c WHERE n < {last}"  # noqa: S608
         originals = "SELECT run_uuid, row_number() OVER (ORDER BY start_time) - 1 AS k FROM runs"
-        execute("CREATE TABLE copies (new varchar(32), original varchar(32), n integer)")
+        execute(
+            "CREATE TABLE copies (new varchar(32) PRIMARY KEY, original varchar(32), n integer)"
+        )
         execute(
             f"INSERT INTO copies WITH RECURSIVE c(n) AS ({numbers}) "  # noqa: S608
-            f"SELECT {new_id}, run_uuid, n FROM c "
-            f"JOIN ({originals}) AS o ON o.k = c.n % {MADE}"
+            f"SELECT id, run_uuid, n FROM (SELECT {new_id} AS id, n FROM c) AS ids "
+            f"JOIN ({originals}) AS o ON o.k = n % {MADE} ORDER BY id"
         )
         changed = {"run_uuid": "new", "start_time": "start_time + n", "end_time": "end_time + n"}
-        for name in ("runs", *(PER_RUN if history else PER_RUN[:-1])):
+        for name in tables:
             if name == "tags":  # a run's key is its own: no copy is a result of the plan
                 changed["value"] = (
                     "CASE WHEN key IN ('key', 'program') THEN new "
@@ -93,11 +116,18 @@ def fill(uri: str, runs: int, history: bool) -> None:
             elif name != "runs":
                 changed.pop("value", None)
             values = ", ".join(changed.get(column, column) for column in columns[name])
-            execute(
+            insert = (
                 f"INSERT INTO {name} ({', '.join(columns[name])}) SELECT {values} "  # noqa: S608
-                f"FROM {name} JOIN copies ON original = run_uuid"
+                f"FROM copies JOIN {name} ON original = run_uuid"
             )
+            if name == "runs":
+                execute(f"{insert} ORDER BY new")
+                continue
+            for (key,) in execute(f"SELECT DISTINCT key FROM {name} ORDER BY key").all():  # noqa: S608
+                execute(f"{insert} AND key = :key ORDER BY new", key=key)
         execute("DROP TABLE copies")
+        for _, statement in indexes:
+            execute(statement)
         execute("ANALYZE")
 
 
