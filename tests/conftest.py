@@ -232,7 +232,8 @@ def recorded(project: Path, train: Callable[..., Answer]) -> "tuple[Answer, Run]
     """`python src/train.py notes`, typed in another folder, and its record in the default store."""
     answer = train("notes", new_interpreter=True)
     assert answer.returncode == 0, answer.stderr
-    (run,) = runs_in(f"sqlite:///{project / 'mlflow.db'}")
+    runs = runs_in(f"sqlite:///{project / 'mlflow.db'}")
+    (run,) = (run for run in runs if f"run {run.info.run_id} in" in answer.stdout)
     return answer, run
 
 

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 import yaml
 from hydra._internal.utils import _run_hydra, get_args_parser
-from support import Process
+from support import Answer, Process
 
 from sgdprobe import __version__
 from sgdprobe.commands import cli as commandline
@@ -198,6 +199,26 @@ def test_explain_refuses_before_it_imports_what_is_slow() -> None:
     )  # fmt: skip
     assert answer.stdout == "2\n"
     assert "did you mean book?" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("train", ["-m", "notes", "seed=7,8", "sweep.dry_run=true"]), ("report", ["last"])],
+)
+def test_what_only_reads_a_database_does_without_mlflow(
+    recorded: tuple[Answer, object], project: Path, command: str, words: list[str]
+) -> None:
+    """Importing MLflow takes a second, which is more than all else that these commands do."""
+    program = (
+        "import sys; from sgdprobe.commands.cli import run_command\n"
+        f"code = run_command({command!r}, {words!r})\n"
+        "print('code', code, *{'mlflow', 'pandas'} & {*sys.modules})"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=project,
+        env={"PYTHONPATH": str(project / "src")},
+    )  # fmt: skip
+    assert answer.stdout.splitlines()[-1] == "code 0", answer.stdout + answer.stderr
 
 
 def test_a_mistake_in_the_program_is_no_refusal() -> None:

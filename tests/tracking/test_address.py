@@ -14,7 +14,7 @@ from sgdprobe.errors import SettingsError, StoreError
 from sgdprobe.paths import absolute_uri, folder_name, sqlite_uri
 from sgdprobe.tracking import find_experiment, open_experiment
 from sgdprobe.tracking.address import sqlite_file
-from sgdprobe.tracking.store import local_folder
+from sgdprobe.tracking.folders import local_folder
 
 
 @pytest.mark.parametrize(

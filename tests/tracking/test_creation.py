@@ -12,7 +12,7 @@ from support import client_of, path_of
 from sgdprobe import tracking
 from sgdprobe.errors import StoreError
 from sgdprobe.tracking import creation
-from sgdprobe.tracking.store import engine
+from sgdprobe.tracking.database import engine
 
 
 def test_a_store_is_created_where_a_link_points_to(tmp_path: Path) -> None:

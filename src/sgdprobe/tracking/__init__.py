@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sgdprobe.tracking.bands import *
     from sgdprobe.tracking.consistency import *
     from sgdprobe.tracking.creation import *
+    from sgdprobe.tracking.database import *
     from sgdprobe.tracking.descriptions import *
     from sgdprobe.tracking.find import *
     from sgdprobe.tracking.liveness import *
@@ -30,20 +31,11 @@ if TYPE_CHECKING:
     from sgdprobe.tracking.store import *
     from sgdprobe.tracking.view import *
 
-# Searched in this order; the first three do without MLflow.
+# Searched in this order; those before `creation` do without MLflow.
 MODULES = (
-    *("runs", "address", "server", "store", "queries", "readers", "liveness", "creation"),
-    *(
-        "recorder",
-        "find",
-        "artifacts",
-        "consistency",
-        "model",
-        "own_runs",
-        "descriptions",
-        "view",
-        "bands",
-    ),
+    *("runs", "address", "server", "database", "store", "queries", "readers", "liveness"),
+    *("consistency", "find", "artifacts", "creation", "recorder", "model", "own_runs"),
+    *("descriptions", "view", "bands"),
 )
 
 # MLflow reads these when it is imported, which the modules do.

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import yaml
-from mlflow.entities import RunTag
 from sqlalchemy import text
 
 from sgdprobe.config.settings import Settings
@@ -24,19 +23,14 @@ from sgdprobe.tracking.consistency import (
     numbers_of,
     provenance_of,
 )
+from sgdprobe.tracking.database import engine
 from sgdprobe.tracking.find import ALSO_IN, with_series
+from sgdprobe.tracking.folders import artifact_root, local_folder, temporary_folder
 from sgdprobe.tracking.liveness import is_dead
 from sgdprobe.tracking.model import WEIGHTS
 from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.runs import RecordedRun
-from sgdprobe.tracking.store import (
-    artifact_root,
-    client_of,
-    engine,
-    local_folder,
-    store_errors,
-    temporary_folder,
-)
+from sgdprobe.tracking.store import client_of, store_errors
 
 __all__ = [
     "RunFiles",
@@ -235,6 +229,8 @@ def add_to_sweep(uri: str, sweep: str, run_ids: Sequence[str]) -> None:
     }
     with store_errors(uri):
         if not is_database(uri):
+            from mlflow.entities import RunTag
+
             client = client_of(uri)
             for run_id, value in tags.items():
                 client.log_batch(run_id, tags=[RunTag(ALSO_IN, value)])

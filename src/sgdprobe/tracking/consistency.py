@@ -16,8 +16,8 @@ from sgdprobe.nn.functions import Array
 from sgdprobe.provenance.hashes import losses_hash, weights_hash
 from sgdprobe.provenance.redact import redact
 from sgdprobe.provenance.source import listing_hash
+from sgdprobe.tracking.folders import local_folder
 from sgdprobe.tracking.runs import RecordedRun
-from sgdprobe.tracking.store import local_folder
 
 __all__ = ["checked"]
 

@@ -14,7 +14,6 @@ from tempfile import TemporaryFile
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
-from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.store.db.utils import _initialize_tables
@@ -23,20 +22,17 @@ from sqlalchemy.exc import SADeprecationWarning, SQLAlchemyError
 
 from sgdprobe.paths import PROJECT_ROOT, STORE, folder_name
 from sgdprobe.tracking.address import file_exists, is_database, sqlite_file, store_uri
-from sgdprobe.tracking.liveness import mark_dead_runs_killed
-from sgdprobe.tracking.sql import create_indexes
-from sgdprobe.tracking.store import (
-    Store,
-    active_experiment,
-    artifact_root,
+from sgdprobe.tracking.client import MlflowClient
+from sgdprobe.tracking.database import (
     check_writable,
-    client_of,
     engine,
-    local_folder,
     say_if_slow,
-    store_errors,
     waiting_for_store,
 )
+from sgdprobe.tracking.folders import artifact_root, local_folder
+from sgdprobe.tracking.liveness import mark_dead_runs_killed
+from sgdprobe.tracking.sql import create_indexes
+from sgdprobe.tracking.store import Store, active_experiment, client_of, store_errors
 from sgdprobe.tracking.timeouts import wait_longer_for_servers
 
 __all__ = ["open_experiment"]

@@ -9,25 +9,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from mlflow.entities import RunTag
-from mlflow.utils.rest_utils import http_request
-from requests import Response
 from sqlalchemy import text
 
 from sgdprobe.errors import RunClaimed
 from sgdprobe.provenance.processes import heart_has_stopped, process_is_gone, process_tags
 from sgdprobe.tracking.address import is_database, is_server
+from sgdprobe.tracking.database import check_writable, engine, say_if_slow
 from sgdprobe.tracking.queries import Condition
 from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.runs import Failure, RecordedRun
-from sgdprobe.tracking.store import (
-    Store,
-    check_writable,
-    client_of,
-    engine,
-    say_if_slow,
-    store_errors,
-)
+from sgdprobe.tracking.store import Store, client_of, store_errors
 
 __all__ = ["count_deaths", "is_dead", "mark_dead_runs_killed"]
 
@@ -41,8 +32,10 @@ UTC_NOW = {"postgresql": "now()", "mysql": "UTC_TIMESTAMP()", "mssql": "SYSUTCDA
 def store_time(uri: str) -> float:
     """Return seconds since 1970 by the store's clock; a file has that of this machine."""
     if is_server(uri):
+        from mlflow.utils.rest_utils import http_request
+
         credentials = client_of(uri)._tracking_client.store.get_host_creds()
-        answer: Response = http_request(credentials, "/health", "GET", raise_on_status=False)  # type: ignore[no-untyped-call]
+        answer = http_request(credentials, "/health", "GET", raise_on_status=False)  # type: ignore[no-untyped-call]
         return parsedate_to_datetime(answer.headers["Date"]).timestamp()
     if is_database(uri) and (now := UTC_NOW.get(engine(uri).dialect.name)):
         with engine(uri).connect() as connection:
@@ -76,6 +69,8 @@ def _mark_killed(store: Store, dead: Sequence[RecordedRun]) -> None:
 
 def end_as(store: Store, run_id: str, failure: Failure, **tags: str) -> None:
     """Mark a run as KILLED, and why."""
+    from mlflow.entities import RunTag
+
     texts = [RunTag(*tag) for tag in (failure.tags | tags).items()]
     store.client().log_batch(run_id, tags=texts)
     store.client().set_terminated(run_id, "KILLED")

@@ -11,11 +11,11 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
-from mlflow.version import VERSION
 from numpy.typing import NDArray
 
 from sgdprobe.config.settings import Settings
@@ -100,7 +100,7 @@ def _mlmodel(settings: Settings, facts: ModelFacts, run_id: str) -> dict[str, An
             "images": f"(n, {facts.height}, {facts.width}) or (n, {pixels}), pixels 0 to 255",
             "output": f"(n, {facts.classes}) probabilities",
         },
-        "mlflow_version": VERSION,
+        "mlflow_version": version("mlflow"),
         "run_id": run_id,
         "saved_input_example_info": {
             "artifact_path": EXAMPLE,

@@ -8,14 +8,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, NamedTuple
-
-from mlflow import MlflowClient
-from mlflow.entities import Run
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sgdprobe.tracking.address import run_url
 from sgdprobe.tracking.runs import RecordedRun
 from sgdprobe.tracking.store import client_of, store_errors
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 __all__ = ["RunReader"]
 
@@ -107,7 +108,7 @@ class RunReader:
         """The name of every experiment, by id."""
         return {found.experiment_id: found.name for found in _experiments(client_of(self.uri))}
 
-    def _converted(self, run: Run) -> RecordedRun:
+    def _converted(self, run: "Run") -> RecordedRun:
         info, data = run.info, run.data
         return RecordedRun(
             info.run_id, info.status, info.run_name, self._experiments[info.experiment_id],
@@ -155,7 +156,7 @@ def oldest_first(runs: Iterable[RecordedRun]) -> list[RecordedRun]:
     return sorted(runs, key=lambda run: (run.start_time, run.run_id))
 
 
-def _experiments(client: MlflowClient) -> Iterator[Any]:
+def _experiments(client: "MlflowClient") -> Iterator[Any]:
     """Yield every experiment, page by page."""
     token: str | None = None
     while token != "":
@@ -165,13 +166,13 @@ def _experiments(client: MlflowClient) -> Iterator[Any]:
 
 
 def _search(
-    client: MlflowClient,
+    client: "MlflowClient",
     experiments: list[str],
     limit: int | None,
     order: str,
     bands: bool,
     text: str,
-) -> list[Run]:
+) -> "list[Run]":
     """Return the runs, or the bands, of these experiments that fulfil a condition.
 
     MLflow's search knows no "kind is missing or another one", so that is looked for here.

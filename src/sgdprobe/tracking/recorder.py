@@ -29,6 +29,7 @@ from sgdprobe.provenance.processes import awake_s, heartbeat, process_tags
 from sgdprobe.provenance.redact import redact
 from sgdprobe.provenance.source import source_files, source_hash
 from sgdprobe.tracking.address import is_server
+from sgdprobe.tracking.folders import local_folder, no_temporary_folder, temporary_folder
 from sgdprobe.tracking.liveness import (
     CLAIM,
     HELD,
@@ -46,10 +47,7 @@ from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.runs import FAILURE_TAGS, Failure, RecordedRun
 from sgdprobe.tracking.store import (
     Store,
-    local_folder,
-    no_temporary_folder,
     store_errors,
-    temporary_folder,
 )
 from sgdprobe.tracking.timeouts import HEARTBEAT_S, wait_longer_for_servers
 from sgdprobe.tracking.writing import store_write

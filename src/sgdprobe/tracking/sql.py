@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from sgdprobe.tracking.address import run_url
+from sgdprobe.tracking.database import engine
 from sgdprobe.tracking.queries import (
     CELL,
     DETAILS,
@@ -35,7 +36,7 @@ from sgdprobe.tracking.queries import (
     oldest_first,
 )
 from sgdprobe.tracking.runs import RecordedRun
-from sgdprobe.tracking.store import engine, store_errors
+from sgdprobe.tracking.store import store_errors
 
 __all__: list[str] = []
 

@@ -9,7 +9,8 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sgdprobe.errors import StoreError
-from sgdprobe.tracking.store import Store, artifact_root, retry_when_locked, store_errors
+from sgdprobe.tracking.folders import artifact_root
+from sgdprobe.tracking.store import Store, retry_when_locked, store_errors
 from sgdprobe.tracking.timeouts import GIVE_UP_AFTER_S
 
 __all__: list[str] = []
