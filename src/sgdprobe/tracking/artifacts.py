@@ -24,10 +24,11 @@ from sgdprobe.tracking.consistency import (
     provenance_of,
 )
 from sgdprobe.tracking.database import engine
-from sgdprobe.tracking.find import ALSO_IN, with_series
+from sgdprobe.tracking.find import with_series
 from sgdprobe.tracking.folders import artifact_root, local_folder, temporary_folder
 from sgdprobe.tracking.liveness import is_dead
 from sgdprobe.tracking.model import WEIGHTS
+from sgdprobe.tracking.queries import ALSO_IN
 from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.runs import RecordedRun
 from sgdprobe.tracking.store import client_of, store_errors

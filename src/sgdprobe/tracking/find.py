@@ -13,7 +13,7 @@ from statistics import median
 from sgdprobe.errors import MissingStore, SettingsError
 from sgdprobe.nn import EpochMetrics
 from sgdprobe.tracking.consistency import checked
-from sgdprobe.tracking.queries import OLDEST, RUN_ID, Condition, RunReader, pattern
+from sgdprobe.tracking.queries import ALSO_IN, OLDEST, RUN_ID, Condition, RunReader, pattern
 from sgdprobe.tracking.readers import connect, reader
 from sgdprobe.tracking.runs import RecordedRun
 from sgdprobe.tracking.store import Store, find_experiment
@@ -39,8 +39,6 @@ ENDINGS = [f"%{number:02x}" for number in range(256)]  # of ids, for LIKE
 ENDED = [Condition("attributes.status", "!=", s) for s in ("RUNNING", "SCHEDULED", "KILLED")]
 RANDOM = SystemRandom()
 
-# Later sweeps that reused a run, the newest first; the tag `sweep` names the one that made it.
-ALSO_IN = "also_in_sweeps"
 SWEEP = "tags.sweep"
 HAS_SWEEP = Condition(SWEEP, "IS NOT NULL")
 OURS = Condition("tags.source_hash", "IS NOT NULL")  # other tools record runs, too

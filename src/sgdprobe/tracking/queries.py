@@ -28,6 +28,8 @@ AT_ONCE = 4  # requests to a server; `mlflow server` has four processes
 DETAILS = ("params", "tags", "metrics")
 RUN_ID = "attributes.run_id"
 KIND, CELL = "kind", "cell"  # the tag of a band, which is made from runs, but is none
+# Later sweeps that reused a run, the newest first; the tag `sweep` names the one that made it.
+ALSO_IN = "also_in_sweeps"
 NEWEST, OLDEST = "attributes.start_time DESC", "attributes.start_time ASC"
 
 

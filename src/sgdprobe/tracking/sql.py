@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sgdprobe.tracking.address import run_url
 from sgdprobe.tracking.database import engine
 from sgdprobe.tracking.queries import (
+    ALSO_IN,
     CELL,
     DETAILS,
     KIND,
@@ -138,6 +139,11 @@ def _sql_condition(condition: Condition) -> ColumnElement[bool]:
     field, operator, value = _sql_field(condition.field), condition.operator, condition.value
     if operator == "IS NULL":
         return field.is_(None)
+    if condition.field == f"tags.{ALSO_IN}":  # few runs have it: they are found by it
+        tagged = select(TAGS.c.run_uuid).where(TAGS.c.key == ALSO_IN)
+        if value:
+            tagged = tagged.where(TAGS.c.value.op(operator, is_comparison=True)(value))
+        return RUNS.c.run_uuid.in_(tagged)
     if operator == "IS NOT NULL":
         return field.is_not(None)
     if operator == "=":
