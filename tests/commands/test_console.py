@@ -14,7 +14,7 @@ from sgdprobe.config.settings import Settings
 from sgdprobe.nn import EpochMetrics, TrainingState
 from sgdprobe.run.job import Job, Outcome
 from sgdprobe.sweep.plan import Plan
-from sgdprobe.sweep.pool import process_count
+from sgdprobe.sweep.workers import process_count
 
 
 def epoch(validation: float | None = None) -> EpochMetrics:

@@ -33,8 +33,9 @@ from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.run.build import load_data
 from sgdprobe.run.job import Outcome, identity
 from sgdprobe.sweep.plan import Plan
-from sgdprobe.sweep.pool import dashboard, fan_out, process_count, starting_workers
+from sgdprobe.sweep.pool import fan_out
 from sgdprobe.sweep.resume import Task, expected_seconds, finished_outcomes
+from sgdprobe.sweep.workers import dashboard, process_count, starting_workers
 
 Recipes = Mapping[str, Settings]
 

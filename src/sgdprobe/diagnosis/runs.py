@@ -18,8 +18,9 @@ from sgdprobe.run.job import NO_RECIPE, Job, Outcome, identity
 from sgdprobe.study.estimate import RECORDING_S
 from sgdprobe.study.intervals import Array
 from sgdprobe.sweep.plan import new_sweep_id
-from sgdprobe.sweep.pool import fan_out, process_count
+from sgdprobe.sweep.pool import fan_out
 from sgdprobe.sweep.resume import Task
+from sgdprobe.sweep.workers import process_count
 
 ACCURACY = "test_accuracy"
 GRADIENT = "symptom/gradient_norm_1"

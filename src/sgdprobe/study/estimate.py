@@ -11,7 +11,7 @@ from sgdprobe.provenance.environment import Environment
 from sgdprobe.run.build import load_data, updates_and_epochs
 from sgdprobe.run.setup import TrainingSetup
 from sgdprobe.study.design import Factorial
-from sgdprobe.sweep.pool import process_count
+from sgdprobe.sweep.workers import process_count
 
 UPDATES = 50  # to time; of a numerical gradient one loss
 RECORDING_S = 0.3  # of a run beside its training
