@@ -320,7 +320,7 @@ def many_machines() -> Iterator[str]:
         *("rerun.py --sweep last --sample 1", "MLflow's page: the newest 100"),
         "MLflow's page: the best 100",
     )
-    for runs in (10_000, 100_000):
+    for runs in (10_000, 100_000, 1_000_000):
         for kind, title in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL")):
             found = {
                 row["command"]: f"{float(row['seconds_median']):.1f} s"

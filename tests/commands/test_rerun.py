@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support import Answer, Process, client_of, edit, git, path_of
 
-from sgdprobe.commands.rerun import _verdict_lines
+from sgdprobe.commands.verdicts import verdict_lines
 from sgdprobe.provenance.compare import NO_VERDICT, Verdict
 from sgdprobe.provenance.environment import VARIABLES
 
@@ -278,11 +278,11 @@ def test_a_record_that_contradicts_itself_is_different_whatever_the_rerun_says(
 
 def test_a_rerun_of_a_killed_run_says_how_much_was_compared() -> None:
     killed = Verdict("IDENTICAL", 78, epochs=(7, 20))
-    assert _verdict_lines(killed) == [
+    assert verdict_lines(killed) == [
         "IDENTICAL: as far as the run came, 7 of 20 epochs: all 78 numbers and hashes, to the last "
         "bit"
     ]
-    assert _verdict_lines(NO_VERDICT) == ["no verdict: the rerun has no complete record"]
+    assert verdict_lines(NO_VERDICT) == ["no verdict: the rerun has no complete record"]
     assert not NO_VERDICT.same
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
-BRIDGE = "sgdprobe0"
+# Names and addresses of this one of pytest-xdist's processes: another may make hosts, too.
+NUMBER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+BRIDGE, NETWORK = f"sgdprobe{NUMBER}", f"10.213.{NUMBER}"
 SWEEP = ("-m", "notes", "seed=range(0,4)", "training.iterations=300", "sweep.n_jobs=1")
 
 
@@ -30,12 +33,12 @@ class Host:
     """A host name, a network address and process ids of its own."""
 
     def __init__(self, number: int) -> None:
-        self.name = f"sgdprobe-{number}"
+        self.name = f"{BRIDGE}-{number}"
         ip("netns", "add", self.name)
-        self.link = f"sgdprobe{number}"  # this machine's end of its network cable
+        self.link = self.name  # this machine's end of its network cable
         ip("link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
         ip("link", "set", self.link, "master", BRIDGE, "up")
-        ip("-n", self.name, "address", "add", f"10.213.57.{number}/24", "dev", "eth0")
+        ip("-n", self.name, "address", "add", f"{NETWORK}.{number}/24", "dev", "eth0")
         ip("-n", self.name, "link", "set", "eth0", "up")
 
     def start(
@@ -53,26 +56,34 @@ class Host:
         )  # fmt: skip
 
 
+def remove_hosts() -> None:
+    for number in (1, 2):  # a namespace may outlive its name, and would keep its cable
+        for words in (("link", "delete"), ("netns", "delete")):
+            with suppress(OSError, subprocess.CalledProcessError):
+                ip(*words, f"{BRIDGE}-{number}")
+    with suppress(OSError, subprocess.CalledProcessError):
+        ip("link", "delete", BRIDGE)
+
+
 @pytest.fixture
 def hosts() -> Iterator[list[Host]]:
     """Two hosts on a bridge, at which this machine has an address, too."""
+    remove_hosts()  # of a test that was killed
     try:
         ip("link", "add", BRIDGE, "type", "bridge")
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no network namespaces can be made: {error}")
     try:
-        ip("address", "add", "10.213.57.254/24", "dev", BRIDGE)
+        ip("address", "add", f"{NETWORK}.254/24", "dev", BRIDGE)
         ip("link", "set", BRIDGE, "up")
         yield [Host(1), Host(2)]
     finally:
-        ip("link", "delete", BRIDGE)
-        for number in (1, 2):
-            ip("netns", "delete", f"sgdprobe-{number}")
+        remove_hosts()
 
 
 @pytest.fixture
 def database(hosts: list[Host]) -> Iterator[Postgres]:
-    running = Postgres("10.213.57.254")
+    running = Postgres(f"{NETWORK}.254")
     if running.programs is None:
         pytest.skip("PostgreSQL is not installed")
     running.create()

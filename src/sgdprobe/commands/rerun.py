@@ -3,12 +3,8 @@
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from sgdprobe import tracking
 from sgdprobe.commands.answers import JSON_HELP, answer, answering
@@ -20,7 +16,7 @@ from sgdprobe.commands.console import (
     where_to_look,
 )
 from sgdprobe.commands.progress import RunProgress, SweepProgress
-from sgdprobe.config.formatting import duration, percent
+from sgdprobe.commands.verdicts import Compared, verdict_facts, verdict_lines, verdict_table
 from sgdprobe.config.settings import Settings, SweepSettings, check_value
 from sgdprobe.config.validators import N_JOBS, nullable, number
 from sgdprobe.data import Dataset
@@ -28,13 +24,7 @@ from sgdprobe.data.dataset import BUNDLED
 from sgdprobe.errors import StoreError, UserError
 from sgdprobe.paths import absolute_path
 from sgdprobe.provenance.command import command_line, command_provenance, provenance_tags
-from sgdprobe.provenance.compare import (
-    ACCURACY_TOLERANCE,
-    LOSS_TOLERANCE,
-    NO_VERDICT,
-    Difference,
-    Verdict,
-)
+from sgdprobe.provenance.compare import NO_VERDICT, Difference, Verdict
 from sgdprobe.provenance.compare import compare as compared
 from sgdprobe.provenance.environment import pin_cpu_kernels
 from sgdprobe.provenance.source import source_files
@@ -44,7 +34,6 @@ from sgdprobe.run.job import Job, Outcome, identity, run_job
 from sgdprobe.sweep.pool import fan_out
 from sgdprobe.sweep.resume import Task
 
-MAX_SHOWN = 8  # causes
 ENDED = ("FINISHED", "FAILED")
 SAMPLE = nullable(number(int, least=1))
 
@@ -121,11 +110,11 @@ def rerun_run(word: str, options: RerunOptions) -> int:
     verdict = _compare(record, outcome, store)
     _print(
         *([outcome.failure.message] if outcome.failure else []),
-        *_verdict_lines(verdict),
+        *verdict_lines(verdict),
         f"run {outcome.run_id} in experiment {store.experiment}",
         where_to_look(store),
     )
-    answer(_facts(run, verdict, outcome))
+    answer(verdict_facts(run, verdict, outcome))
     return 0 if verdict.same else 1
 
 
@@ -148,13 +137,13 @@ def rerun_sweep(word: str, sample: int | None, n_jobs: int, options: RerunOption
     drawn = "" if sample is None else ", drawn at random"
     _print(f"rerunning {len(records)} run{'s' * (len(records) > 1)} of sweep {sweep}{drawn}")
     verdicts = _run_all(records, tasks, SweepSettings(n_jobs=n_jobs), label)
-    print_table(_table(records, verdicts), CONSOLE)
+    print_table(verdict_table(records, verdicts), CONSOLE)
     words = [verdict.word for verdict, _ in verdicts.values()]
     counts = ", ".join(f"{words.count(w)} {w}" for w in ("IDENTICAL", "CLOSE", "DIFFERENT"))
     counts += f", {words.count(NO_VERDICT.word)} {NO_VERDICT.word}" * (NO_VERDICT.word in words)
     _print(f"sweep {sweep}: {counts}")
     runs = (record.run for record in records)
-    answer({"sweep": sweep, "runs": [_facts(run, *verdicts[run.run_id]) for run in runs]})
+    answer({"sweep": sweep, "runs": [verdict_facts(run, *verdicts[run.run_id]) for run in runs]})
     return 0 if all(verdict.same for verdict, _ in verdicts.values()) else 1
 
 
@@ -168,9 +157,6 @@ def _sweep_tasks(
         _checked_data(each, record, options)
     _print_source_changes(records)
     return [_task(*pair, options, sweep=label) for pair in zip(records, settings, strict=True)]
-
-
-Compared = dict[str, tuple[Verdict, Outcome]]  # by the id of the recorded run
 
 
 def _run_all(
@@ -301,61 +287,3 @@ def _compare(record: "tracking.RunFiles", outcome: Outcome, store: "tracking.Sto
 
 def _ending(run: "tracking.RecordedRun") -> str:
     return run.failure.message if run.failure else run.status
-
-
-def _verdict_lines(verdict: Verdict) -> list[str]:
-    """Return the verdict in lines."""
-    if verdict is NO_VERDICT:
-        return ["no verdict: the rerun has no complete record"]
-    recorded, rerun = verdict.epochs
-    part = f"as far as the run came, {recorded} of {rerun} epochs: " * (recorded < rerun)
-    equal = f"{part}all {verdict.compared} numbers and hashes, to the last bit"
-    if verdict.contradictions:
-        lines = [f"{verdict.word}: the record contradicts itself"]
-        lines += [f"  {contradiction}" for contradiction in verdict.contradictions]
-        if verdict.first is None:
-            return [*lines, f"  the rerun has what is in numbers.json: {equal}"]
-        lines.append(f"  the rerun differs from numbers.json, first at {verdict.first}")
-    elif verdict.first is None:
-        return [f"{verdict.word}: {equal}"]
-    else:
-        lines = [f"{verdict.word}: first at {verdict.first}"]
-    if verdict.word == "CLOSE":
-        loss, accuracy = percent(LOSS_TOLERANCE), percent(ACCURACY_TOLERANCE)
-        lines.append(f"  within {loss} of the loss, {accuracy} accuracy")
-    if verdict.largest:
-        lines.append(f"  largest at {verdict.largest}")
-    if not verdict.causes:
-        return [*lines, "  no recorded difference explains it"]
-    lines.append("  what can explain it, most likely first:")
-    lines += [f"  {number}. {cause}" for number, cause in enumerate(verdict.causes[:MAX_SHOWN], 1)]
-    more = [f"  and {len(verdict.causes) - MAX_SHOWN} more in provenance.json"]
-    return lines + more * (len(verdict.causes) > MAX_SHOWN)
-
-
-def _facts(run: "tracking.RecordedRun", verdict: Verdict, outcome: Outcome) -> dict[str, Any]:
-    """Return the verdict on one run for programs."""
-    return {
-        "run_id": run.run_id,
-        "name": run.name,
-        "verdict": verdict.word,
-        "rerun_id": outcome.run_id,
-        "compared": verdict.compared,
-        "first": asdict(verdict.first) if verdict.first else None,
-        "largest": asdict(verdict.largest) if verdict.largest else None,
-        "causes": [asdict(cause) for cause in verdict.causes],
-        "contradictions": verdict.contradictions,
-        "seconds": outcome.seconds,
-    }
-
-
-def _table(records: Sequence["tracking.RunFiles"], verdicts: Compared) -> Table:
-    """Return a table of the runs by name, with the first difference and its likeliest cause."""
-    table = Table("run", "name", "verdict", "time", "", box=SIMPLE_HEAD, pad_edge=False)
-    for run in sorted((record.run for record in records), key=lambda run: run.name):
-        verdict, outcome = verdicts[run.run_id]
-        notes = [*verdict.contradictions[:1], *([str(verdict.first)] if verdict.first else [])]
-        notes += [str(cause) for cause in verdict.causes[:1]]
-        cells = (run.run_id[:12], run.name, verdict.word, duration(outcome.seconds))
-        table.add_row(*cells, "; ".join(notes))
-    return table

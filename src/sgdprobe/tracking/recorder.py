@@ -1,19 +1,15 @@
 """One run in MLflow, written while it happens by the process that trains it."""
 
-import json
 import math
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
-import yaml
 from mlflow.entities import Dataset as DatasetRecord
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunInfo, RunTag
 from mlflow.exceptions import MlflowException
@@ -24,12 +20,11 @@ from sgdprobe.config.settings import Settings
 from sgdprobe.data import Dataset
 from sgdprobe.errors import RunClaimed, StoreError
 from sgdprobe.nn import EpochMetrics
-from sgdprobe.nn.functions import Array
 from sgdprobe.provenance.processes import awake_s, heartbeat, process_tags
 from sgdprobe.provenance.redact import redact
 from sgdprobe.provenance.source import source_files, source_hash
 from sgdprobe.tracking.address import is_server
-from sgdprobe.tracking.folders import local_folder, no_temporary_folder, temporary_folder
+from sgdprobe.tracking.file_recorder import FileRecorder, settings_yaml
 from sgdprobe.tracking.liveness import (
     CLAIM,
     HELD,
@@ -41,21 +36,17 @@ from sgdprobe.tracking.liveness import (
     end_as_duplicate,
     store_time,
 )
-from sgdprobe.tracking.model import MODEL, WEIGHTS, write_model
 from sgdprobe.tracking.queries import RUN_ID
 from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.runs import FAILURE_TAGS, Failure, RecordedRun
-from sgdprobe.tracking.store import (
-    Store,
-    store_errors,
-)
+from sgdprobe.tracking.store import Store, store_errors
 from sgdprobe.tracking.timeouts import HEARTBEAT_S, wait_longer_for_servers
 from sgdprobe.tracking.writing import store_write
 
 __all__ = ["RunRecorder"]
 
 
-class RunRecorder:
+class RunRecorder(FileRecorder):
     """One run in the store, created on entry and ended on exit.
 
     It ends FINISHED; FAILED when an exception passes through, with the traceback as an artifact
@@ -76,14 +67,11 @@ class RunRecorder:
         *,
         exclusive: bool = False,
     ) -> None:
-        self._client = store.client()
-        self.broken: StoreError | None = None
+        super().__init__(store)
         self._name, self._tags = name, tags
         self._settings, self._data = settings, data
         self._exclusive = exclusive
         self._ended = threading.Event()
-        self.store = store
-        self.run_id = ""
 
     def __enter__(self) -> "RunRecorder":
         try:
@@ -132,13 +120,13 @@ class RunRecorder:
             created = [*reader(uri).with_tag("creation_token", [token], details=())]
         for ghost in created[1:]:
             self._client.delete_run(ghost.run_id)
-        self._created = created[0]
-        self.run_id = self._created.run_id
+        self.run_id, self._artifact_uri = created[0].run_id, created[0].artifact_uri
+        self._start_time = created[0].start_time
 
     def _win_claim(self) -> None:
         """Wait until the claim on the key is this run's. Raises RunClaimed if another got it."""
         try:
-            check_claim_won(self.store, self._tags["key"], self._created.start_time, self.run_id)
+            check_claim_won(self.store, self._tags["key"], self._start_time, self.run_id)
         except RunClaimed as claim:
             self._withdraw(claim.run_id)
             raise
@@ -274,65 +262,3 @@ class RunRecorder:
             if value is not None and math.isfinite(value)
         ]
         self._client.log_batch(self.run_id, metrics=points)
-
-    @store_write
-    def _artifact(self, name: str, write: Callable[[Path], object]) -> None:
-        """Record a file, as a whole; straight in its folder where that is on this machine."""
-        folder = local_folder(self.store.uri, self._created.artifact_uri)
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            draft = folder / f".new-{name}"
-            try:
-                write(draft)
-                draft.replace(folder / name)
-            finally:
-                draft.unlink(missing_ok=True)
-            return
-        with temporary_folder() as folder:
-            try:
-                write(folder / name)
-            except OSError as error:
-                raise no_temporary_folder(error) from error
-            self._client.log_artifact(self.run_id, str(folder / name))
-
-    @store_write
-    def model(self, files: Mapping[str, str], weights: Mapping[str, Array]) -> None:
-        """Record the folder `model`, which MLflow loads, beside the weights.npz of this run.
-
-        files : those of `model_files`. weights : those of weights.npz; a server gets them twice.
-        """
-        folder = local_folder(self.store.uri, self._created.artifact_uri)
-        if folder is not None:
-            write_model(folder, files, folder / WEIGHTS)
-            return
-        with temporary_folder() as folder:
-            np.savez(folder / WEIGHTS, allow_pickle=False, **weights)
-            write_model(folder, files, folder / WEIGHTS)
-            self._client.log_artifacts(self.run_id, str(folder / MODEL), MODEL)
-
-    def arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
-        """Record arrays as an artifact in NumPy's own format: `np.load` opens it."""
-        self._artifact(name, lambda path: np.savez(path, allow_pickle=False, **arrays))
-
-    def text(self, name: str, content: str) -> None:
-        """Record a text artifact."""
-        self._artifact(name, lambda path: path.write_text(redact(content), encoding="utf-8"))
-
-    def json(self, name: str, content: Any) -> None:
-        """Record a JSON artifact; Python reads its floats back as they were."""
-        self.text(name, json.dumps(content, indent=1))
-
-    def figure(self, name: str, figure: Any) -> None:
-        """Record a matplotlib figure as an artifact; the suffix of the name is its format."""
-        self._artifact(name, figure.savefig)
-
-
-def settings_yaml(settings: Settings) -> str:
-    """Return all settings as YAML that reads back as the same numbers."""
-    nested: dict[str, Any] = {}
-    for key, value in settings.flat().items():
-        block, _, name = key.rpartition(".")
-        values = nested.setdefault(block, {}) if block else nested
-        value = redact(value) if isinstance(value, str) else value
-        values[name] = list(value) if isinstance(value, tuple) else value
-    return yaml.safe_dump(nested, sort_keys=False, default_flow_style=None)
