@@ -18,7 +18,7 @@ from sgdprobe.provenance.processes import awake_s, heartbeat, process_tags
 from sgdprobe.run.build import load_data
 from sgdprobe.run.job import Job, identity
 from sgdprobe.sweep.pool import fan_out
-from sgdprobe.tracking import RecordedRun, RunRecorder, Store, liveness, recorder
+from sgdprobe.tracking import RecordedRun, RunRecorder, Store, file_recorder, liveness, recorder
 
 US = process_tags()
 # A live process of another container of this machine, and one whose heart has stopped.
@@ -236,7 +236,7 @@ def test_a_full_folder_for_temporary_files_is_no_broken_store(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with record(job, store) as mine:
         mine.text("here.txt", "no other folder is needed")
-        monkeypatch.setattr(recorder, "local_folder", lambda *_: None)
+        monkeypatch.setattr(file_recorder, "local_folder", lambda *_: None)
         with pytest.raises(StoreError) as error:
             mine.text("there.txt", "sent to a server from a file")
     assert str(error.value) == (
