@@ -34,13 +34,10 @@ if TYPE_CHECKING:
 # Tests that use one of these start commands or make stores, which takes seconds.
 SLOW_FIXTURES = {"installed", "new_store", "recorded", "run_commands", "start", "train"}
 
-# Tests that `make test-all` adds to those of `make test`: they kill processes for a minute, need
-# several hosts or other programs, or repeat what the record has in full. By file or by name.
+# Tests that `make test-all` adds to those of `make test`: they kill processes for a minute, build
+# the wheel, or repeat what the record has in full. By file or by name.
 LONG = (
     "test_stress.py",
-    "test_hosts.py",
-    "test_cluster.py",
-    "test_postgres.py",
     "test_wheel.py",
     "test_nothing_differs_from_the_record[tables]",
     "test_nothing_differs_from_the_record[refusals]",

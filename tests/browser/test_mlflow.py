@@ -18,7 +18,7 @@ from support import Answer, Process, free_port, runs_in
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import BrowserContext, Locator, Page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -37,7 +37,7 @@ WIDTH, HEIGHT = 1280, 900
 RATES, SCALES, SEEDS = ("0.01", "0.1"), ("0.01", "1"), ("0", "1", "2")
 SWEEP = (
     *("-m", "book", f"training.learning_rate={','.join(RATES)}", f"init.scale={','.join(SCALES)}"),
-    *(f"seed={','.join(SEEDS)}", "training.iterations=40", "sweep.n_jobs=2"),
+    *(f"seed={','.join(SEEDS)}", "training.iterations=40"),
 )
 CELLS = len(RATES) * len(SCALES)
 CARD = "experiment-view-compare-runs-card"
@@ -65,20 +65,24 @@ def link(uri: str, start: Callable[..., Process]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> "Iterator[Browser]":
+def person() -> "Iterator[BrowserContext]":
+    """Somebody who has closed MLflow's assistant before; each test has a tab of the same browser.
+
+    So MLflow's scripts are loaded and compiled once.
+    """
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
+        person = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
+        person.set_default_timeout(WAIT_MS)
+        key = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
+        person.add_init_script(f"localStorage.setItem('{key}', 'true')")
+        yield person
         browser.close()
 
 
 @pytest.fixture
-def page(chromium: "Browser") -> "Iterator[Page]":
-    """A page of somebody who has closed MLflow's assistant before."""
-    page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-    page.set_default_timeout(WAIT_MS)
-    key = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
-    page.add_init_script(f"localStorage.setItem('{key}', 'true')")
+def page(person: "BrowserContext") -> "Iterator[Page]":
+    page = person.new_page()
     yield page
     page.close()
 
@@ -95,12 +99,12 @@ def best(recorded: "list[Run]") -> "Run":
     return max(recorded, key=lambda run: run.data.metrics["test_accuracy"])
 
 
-def keep(page: "Page", name: str, tmp_path: Path) -> None:
-    """Keep a picture of the page, once its charts are drawn."""
-    page.wait_for_timeout(1500)
-    folder = Path(os.environ.get("SGDPROBE_SCREENSHOTS", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / f"{name}.png")
+def keep(page: "Page", name: str) -> None:
+    """Keep a picture of the page, once its charts are drawn, if somebody wants to see it."""
+    if folder := os.environ.get("SGDPROBE_SCREENSHOTS"):
+        page.wait_for_timeout(1500)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 def open_charts(page: "Page", link: str) -> "list[Locator]":
@@ -126,9 +130,7 @@ def shown_runs(page: "Page") -> list[str]:
     return list(dict.fromkeys(one["id"] for one in sorted(found, key=lambda one: one["row"])))
 
 
-def test_the_link_opens_all_runs_best_first(
-    link: str, page: "Page", recorded: "list[Run]", tmp_path: Path
-) -> None:
+def test_the_link_opens_all_runs_best_first(link: str, page: "Page", recorded: "list[Run]") -> None:
     open_charts(page, link)
     accuracy = {run.info.run_id: run.data.metrics["test_accuracy"] for run in recorded}
     found = shown_runs(page)
@@ -137,7 +139,7 @@ def test_the_link_opens_all_runs_best_first(
     assert values == sorted(values, reverse=True)
     page.get_by_text(f"{len(accuracy)} matching runs").wait_for()
     assert page.get_by_text("Evaluation runs").count() == 0, "opened among language models"
-    keep(page, "experiment", tmp_path)
+    keep(page, "experiment")
 
 
 def test_charts_stand_in_order_and_symptoms_are_folded(link: str, page: "Page") -> None:
@@ -155,9 +157,7 @@ def test_charts_stand_in_order_and_symptoms_are_folded(link: str, page: "Page") 
     assert re.match(r"symptom\s*\(\d+\)", symptoms.inner_text())
 
 
-def test_columns_are_what_was_swept_and_the_accuracies(
-    link: str, page: "Page", tmp_path: Path
-) -> None:
+def test_columns_are_what_was_swept_and_the_accuracies(link: str, page: "Page") -> None:
     page.set_viewport_size({"width": 1600, "height": HEIGHT})
     page.goto(link.replace("&compareRunsMode=CHART", ""))
     page.locator('[role="columnheader"]').get_by_text("init.scale").wait_for()
@@ -167,11 +167,11 @@ def test_columns_are_what_was_swept_and_the_accuracies(
     wanted = {f"metrics.`{name}`" for name in ("test_accuracy", "train_accuracy")}
     wanted |= {f"params.`{name}`" for name in ("training.learning_rate", "init.scale", "seed")}
     assert {name for name in headers if name.startswith(("metrics.", "params."))} == wanted
-    keep(page, "columns", tmp_path)
+    keep(page, "columns")
 
 
 def test_two_runs_are_compared_by_the_swept_settings(
-    link: str, page: "Page", recorded: "list[Run]", tmp_path: Path
+    link: str, page: "Page", recorded: "list[Run]"
 ) -> None:
     open_charts(page, link)
     first = next(r for r in recorded if r.data.params["init.scale"] == SCALES[0])
@@ -194,30 +194,25 @@ def test_two_runs_are_compared_by_the_swept_settings(
     assert re.search(rf"init\.scale\s+{SCALES[0]}\s+{SCALES[1]}\s", table), table
     assert "network.activation" not in table, "equal in both runs"
     switch.scroll_into_view_if_needed()
-    keep(page, "comparison", tmp_path)
+    keep(page, "comparison")
 
 
-def test_the_experiment_says_its_question_answer_and_report(
-    link: str, page: "Page", chromium: "Browser", tmp_path: Path
-) -> None:
+def test_the_experiment_says_its_question_answer_and_report(link: str, page: "Page") -> None:
     open_charts(page, link)
     page.get_by_text("best:", exact=False).first.wait_for(state="attached")
     page.locator('[data-component-id="mlflow.experiment.metadata_editor.expand_button"]').click()
-    keep(page, "description", tmp_path)
+    keep(page, "description")
     link_to_report = page.get_by_role("link", name="Report of the sweep")
     with page.expect_popup() as popup:
         link_to_report.click()
-    popup.value.set_default_timeout(WAIT_MS)
     report = popup.value.frame_locator("iframe").locator("h1")
     report.wait_for()
     assert "test accuracy by" in report.inner_text()
-    keep(popup.value, "report", tmp_path)
+    keep(popup.value, "report")
     popup.value.close()
 
 
-def test_a_run_has_a_description_and_files(
-    link: str, page: "Page", best: "Run", tmp_path: Path
-) -> None:
+def test_a_run_has_a_description_and_files(link: str, page: "Page", best: "Run") -> None:
     server = urlsplit(link)
     experiment, run_id = best.info.experiment_id, best.info.run_id
     address = f"http://{server.netloc}/#/experiments/{experiment}/runs/{run_id}"
@@ -228,13 +223,13 @@ def test_a_run_has_a_description_and_files(
     assert "Recipe book: " in text
     assert "Model training" in text
     assert "Evaluation runs" not in text
-    keep(page, "run", tmp_path)
+    keep(page, "run")
     page.get_by_role("tab", name="Artifacts").click()
     page.get_by_text("weights.npz").wait_for()
     assert page.get_by_text("provenance.json").count() == 1
 
 
-def test_bands_show_spread(link: str, uri: str, page: "Page", tmp_path: Path) -> None:
+def test_bands_show_spread(link: str, uri: str, page: "Page") -> None:
     cards = open_charts(page, link.replace("viewStateShareKey=runs", "viewStateShareKey=bands"))
     bands = runs_in(uri, "tags.kind = 'cell'")
     assert sorted(shown_runs(page)) == sorted(band.info.run_id for band in bands)
@@ -242,4 +237,4 @@ def test_bands_show_spread(link: str, uri: str, page: "Page", tmp_path: Path) ->
     assert len(cards) == 4
     lines = Counter(re.sub(r".*\(|\)", "", line) for line in legend(cards[3]))
     assert lines == {f"test_accuracy{end}": CELLS for end in ("", "_low", "_high")}
-    keep(page, "bands", tmp_path)
+    keep(page, "bands")
