@@ -34,13 +34,17 @@ if TYPE_CHECKING:
 # Tests that use one of these start commands or make stores, which takes seconds.
 SLOW_FIXTURES = {"installed", "new_store", "recorded", "run_commands", "start", "train"}
 
-# Tests that `make test-all` adds to those of `make test`: they kill processes for a minute, build
-# the wheel, or repeat what the record has in full. By file or by name.
+# Tests that `make test-all` adds to those of `make test`: they take half a minute, and another test
+# of `make test` does the same on a smaller scale. By file or by name.
 LONG = (
     "test_stress.py",
     "test_wheel.py",
     "test_nothing_differs_from_the_record[tables]",
     "test_nothing_differs_from_the_record[refusals]",
+    "test_a_host_that_comes_back_leaves_its_run_to_the_other[cut off]",
+    "test_a_server_and_a_database_that_restart_are_waited_for",
+    "test_an_epoch_is_timed_with_its_evaluation",
+    "test_twenty_runs_of_different_settings_are_repeated_to_the_last_bit",
     "test_the_same_study_elsewhere_runs_with_few_updates_and_seeds",
     "test_every_command_with_an_output_works",
     "test_outputs_have_the_form_of_today",
