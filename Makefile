@@ -18,7 +18,7 @@ sweep: $(VENV)/ready  ## run the main sweep: 36 runs, about two minutes on two c
 test: $(VENV)/ready-to-test  ## run the tests: about seven minutes on two cores
 	$(PY) -m pytest $(PARALLEL) --durations=20 -m "not long"
 
-test-all: $(VENV)/ready-to-test  ## also those of kills, clusters, PostgreSQL and the wheel: a quarter of an hour
+test-all: $(VENV)/ready-to-test  ## also those of kills and of the wheel: ten minutes
 	$(PY) -m pytest $(PARALLEL) --durations=20
 
 test-fast: $(VENV)/ready-to-test  ## run the tests that start no command: under 40 seconds

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sgdprobe.notebook import train as train
     from sgdprobe.own.loop import record as record
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 NOTEBOOK = ("Training", "epochs", "figures", "runs", "settings", "train")
 

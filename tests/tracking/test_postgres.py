@@ -1,6 +1,8 @@
 """PostgreSQL as the store of all commands, directly and behind `mlflow server`."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,13 @@ if TYPE_CHECKING:
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 SWEEP = ("-m", "notes", "seed=0,1,2", "sweep.n_jobs=2")
+EXPLAIN = (
+    "notes",
+    "book",
+    "--fix=dtype=float32",
+    "--factors=init.scale,network.hidden",
+    "--seeds=2",
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +46,11 @@ def server(
 
 
 def test_every_command_works_on_it_and_behind_a_server(
-    database: Postgres, server: Server, start: Callable[..., Process], runs: "Runs"
+    database: Postgres,
+    server: Server,
+    project: Path,
+    start: Callable[..., Process],
+    runs: "Runs",
 ) -> None:
     def answer(uri: str, *words: str, script: str = "train") -> str:
         process = start(*words, script=f"src/{script}.py", MLFLOW_TRACKING_URI=uri)
@@ -57,6 +70,11 @@ def test_every_command_works_on_it_and_behind_a_server(
     assert ": 2 done, 0 failed, 0 done before" in answer(database.uri, *words)
     assert ": 0 done, 0 failed, 2 done before" in answer(database.uri, *words)
     assert "IDENTICAL" in answer(database.uri, "last", script="rerun")
+    study = project / "experiments" / "on-postgresql"
+    assert "init.scale" in answer(database.uri, *EXPLAIN, f"--study={study.name}", script="explain")
+    again = ("--no-run", "--force", f"--study={study.name}")
+    assert "8 runs, 8 recorded" in answer(database.uri, *EXPLAIN, *again, script="explain")
+    shutil.rmtree(study)  # other tests need a project without changes
 
 
 def test_a_server_and_a_database_that_restart_are_waited_for(
