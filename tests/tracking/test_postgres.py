@@ -96,5 +96,5 @@ def test_a_server_and_a_database_that_restart_are_waited_for(
     database.start()
     server.start()
     answer = process.answer()
-    assert answer.returncode == 0, answer
+    assert answer.returncode == 0, answer.stdout + answer.stderr
     assert ": 2 done, 0 failed, 0 done before, 0 left, in " in answer.stdout
