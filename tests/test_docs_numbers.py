@@ -327,6 +327,11 @@ def many_machines() -> Iterator[str]:
                 for row in rows(f"speed/large_store_{kind}_{runs}.csv")
             }
             yield f"| {runs:,} | {title} | {' | '.join(found[name] for name in columns)} |"
+    plan, report = (
+        f"{float(row['seconds_median']):.1f} s"
+        for row in rows("speed/large_store_sqlite_100000_with_epochs.csv")[1:3]
+    )
+    yield f"a report takes {report} and a plan {plan}."
 
 
 def stuck() -> Iterator[str]:

@@ -265,7 +265,8 @@ def _report(found: Mapping[str, Sequence[tuple[float, ...]]], given: argparse.Na
         )
     console().print(f"{given.runs:,} runs, {kind}", table)
     if given.out:
-        write_csv(given.out / f"large_store_{kind}_{given.runs}.csv", rows)
+        part = "" if given.no_history else "_with_epochs"
+        write_csv(given.out / f"large_store_{kind}_{given.runs}{part}.csv", rows)
 
 
 if __name__ == "__main__":
