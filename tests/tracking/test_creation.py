@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event
-from support import client_of, path_of
+from support import Answer, client_of, path_of
 
 from sgdprobe import tracking
 from sgdprobe.errors import StoreError
@@ -71,3 +71,12 @@ def test_nobody_sees_half_a_store(tmp_path: Path) -> None:
     creation._create_store(uri, file)
     assert len(seen) > 20
     assert [one for one in seen if one != "database is locked"] == []
+
+
+def test_the_first_command_says_nothing_of_the_tables_that_it_makes(
+    train: Callable[..., Answer], tmp_path: Path
+) -> None:
+    """MLflow logs each step; its import sets that level, so it is lowered right after."""
+    uri = f"sqlite:///{tmp_path}/new.db"
+    answer = train("notes", f"tracking.uri={uri}", new_interpreter=True)
+    assert (answer.returncode, answer.stderr) == (0, "")

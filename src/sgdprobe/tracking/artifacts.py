@@ -31,7 +31,7 @@ from sgdprobe.tracking.model import WEIGHTS
 from sgdprobe.tracking.queries import ALSO_IN
 from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.runs import RecordedRun
-from sgdprobe.tracking.store import client_of, store_errors
+from sgdprobe.tracking.store import client_of, set_tags, store_errors
 
 __all__ = [
     "RunFiles",
@@ -230,11 +230,9 @@ def add_to_sweep(uri: str, sweep: str, run_ids: Sequence[str]) -> None:
     }
     with store_errors(uri):
         if not is_database(uri):
-            from mlflow.entities import RunTag
-
             client = client_of(uri)
             for run_id, value in tags.items():
-                client.log_batch(run_id, tags=[RunTag(ALSO_IN, value)])
+                set_tags(client, run_id, {ALSO_IN: value})
             return
         rows = [{"run": i, "key": ALSO_IN, "value": value} for i, value in tags.items()]
         change = text("UPDATE tags SET value = :value WHERE run_uuid = :run AND key = :key")

@@ -18,7 +18,7 @@ from sgdprobe.tracking.database import check_writable, engine, say_if_slow
 from sgdprobe.tracking.queries import Condition
 from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.runs import Failure, RecordedRun
-from sgdprobe.tracking.store import Store, client_of, store_errors
+from sgdprobe.tracking.store import Store, client_of, set_tags, store_errors
 
 __all__ = ["count_deaths", "is_dead", "mark_dead_runs_killed"]
 
@@ -69,10 +69,7 @@ def _mark_killed(store: Store, dead: Sequence[RecordedRun]) -> None:
 
 def end_as(store: Store, run_id: str, failure: Failure, **tags: str) -> None:
     """Mark a run as KILLED, and why."""
-    from mlflow.entities import RunTag
-
-    texts = [RunTag(*tag) for tag in (failure.tags | tags).items()]
-    store.client().log_batch(run_id, tags=texts)
+    set_tags(store.client(), run_id, failure.tags | tags)
     store.client().set_terminated(run_id, "KILLED")
 
 

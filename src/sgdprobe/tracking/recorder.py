@@ -39,7 +39,7 @@ from sgdprobe.tracking.liveness import (
 from sgdprobe.tracking.queries import RUN_ID
 from sgdprobe.tracking.readers import reader
 from sgdprobe.tracking.runs import FAILURE_TAGS, Failure, RecordedRun
-from sgdprobe.tracking.store import Store, store_errors
+from sgdprobe.tracking.store import Store, set_tags, store_errors
 from sgdprobe.tracking.timeouts import HEARTBEAT_S, wait_longer_for_servers
 from sgdprobe.tracking.writing import store_write
 
@@ -240,8 +240,7 @@ class RunRecorder(FileRecorder):
     def tags(self, tags: Mapping[str, str]) -> None:
         """Record tags that are known only after the run has begun."""
         if tags:
-            texts = [RunTag(k, redact(v)) for k, v in tags.items()]
-            self._client.log_batch(self.run_id, tags=texts)
+            set_tags(self._client, self.run_id, {k: redact(v) for k, v in tags.items()})
 
     def epoch(self, metrics: EpochMetrics) -> None:
         """Record every metric at step = epoch, without symptoms that are NaN or infinite.

@@ -140,10 +140,8 @@ def _sql_condition(condition: Condition) -> ColumnElement[bool]:
     if operator == "IS NULL":
         return field.is_(None)
     if condition.field == f"tags.{ALSO_IN}":  # few runs have it: they are found by it
-        tagged = select(TAGS.c.run_uuid).where(TAGS.c.key == ALSO_IN)
-        if value:
-            tagged = tagged.where(TAGS.c.value.op(operator, is_comparison=True)(value))
-        return RUNS.c.run_uuid.in_(tagged)
+        value_is = TAGS.c.value.op(operator, is_comparison=True)
+        return _has_tag(ALSO_IN, *([value_is(value)] if value else []))
     if operator == "IS NOT NULL":
         return field.is_not(None)
     if operator == "=":
@@ -155,9 +153,14 @@ def _is_among(field: str, values: Collection[str]) -> ColumnElement[bool]:
     name = field.removeprefix("tags.")
     if name not in INDEXED_TAGS:  # the newest runs are then looked at one by one
         return _sql_field(field).in_(values)
+    return _has_tag(name, TAGS.c.value.in_(values))
+
+
+def _has_tag(name: str, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that a run is among those with a tag, found by the rows of the tag."""
     # Databases use an index only where its condition stands in the question word for word.
     has_key: ColumnElement[bool] = literal_column(f"tags.key = '{name}'")
-    return RUNS.c.run_uuid.in_(select(TAGS.c.run_uuid).where(has_key, TAGS.c.value.in_(values)))
+    return RUNS.c.run_uuid.in_(select(TAGS.c.run_uuid).where(has_key, *conditions))
 
 
 def create_indexes(uri: str) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -78,8 +78,8 @@ def _reason(error: Exception, uri: str) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
     reason = next((line for line in lines if not line.startswith("(raised as")), lines[0])
     schema = SCHEMA.search(reason)
-    known = {file.name.partition("_")[0] for file in migrations()}
-    if schema and schema[1] not in known:  # else MLflow's advice is right
+    if schema and not any(file.name.startswith(f"{schema[1]}_") for file in migrations()):
+        # else MLflow's advice is right
         return f"{schema[0]}, which MLflow {version('mlflow')} does not know: a newer one made it"
     file = sqlite_file(uri)
     if not isinstance(error, OSError) and file is not None and not file_exists(file):
@@ -180,6 +180,13 @@ def client_of(uri: str) -> "MlflowClient":
     from sgdprobe.tracking.client import MlflowClient
 
     return retry_when_locked(uri, partial(MlflowClient, tracking_uri=uri))
+
+
+def set_tags(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
+    """Set tags of a run, all in one request."""
+    from mlflow.entities import RunTag
+
+    client.log_batch(run_id, tags=[RunTag(*tag) for tag in tags.items()])
 
 
 def import_mlflow(uri: str | None) -> None:
